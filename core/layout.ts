@@ -1,0 +1,213 @@
+/**
+ * Where everything is in the address space.
+ *
+ * This file is compiled twice: by AssemblyScript into PrivLib, and by TypeScript into the guard and the server. So it
+ * holds integer constants only, each below 2^31 (AssemblyScript infers i32), and nothing that either language lacks.
+ *
+ *     0x0000_0000   control block, granule table, executors, function and PD tables
+ *     0x0100_0000   reserved for the rings between threads
+ *     0x0200_0000   VMA table entries (VTEs), handed out a granule at a time
+ *     0x1200_0000   homes
+ *     0x8000_0000   VMAs: granules of 16 MiB, each given to one size class when that class first needs it
+ *     0xFF00_0000   the last granule is never given out, so an address + 16 MiB of a VMA never wraps
+ *
+ * All numbers are bytes unless the name says otherwise. All words are 32-bit little-endian unless noted.
+ */
+
+// The address space.
+export const PAGE_SIZE = 65536;
+export const ADDRESS_SPACE_PAGES = 65536;
+
+// Control block: words of the whole worker server.
+export const CONTROL_MAGIC = 0x400;
+export const MAGIC = 0x4a6f7264; // "Jord"
+/** Spin lock over everything that is shared and slow: granules, home memory, the PD table, shared free lists. */
+export const CONTROL_LOCK = 0x404;
+/** The next VTE that no granule has yet. */
+export const CONTROL_VTE_NEXT = 0x408;
+/** Head of the address-ordered list of free ranges of home memory. */
+export const CONTROL_HOME_FREE = 0x414;
+/** How many PD table slots were ever used, and the head of those given back. */
+export const CONTROL_PD_USED = 0x418;
+export const CONTROL_PD_FREE = 0x41c;
+/** How many executors there are. */
+export const CONTROL_EXECUTORS = 0x420;
+/** Most nested calls below one root invocation. */
+export const CONTROL_CALL_DEPTH_MAX = 0x424;
+/** Shared free lists, one word a class: the head; VTE_NEXT links them. */
+export const CONTROL_SHARED_FREE = 0x480;
+/** For each class: address of the next VMA of its newest granule that was never mapped, and how many there are. */
+export const CONTROL_CARVE = 0x500;
+
+// Granule table: one i64 for each 16 MiB of the address space: (bias << 32) | shift.
+// The VTE of address e is ((e >>> shift) << VTE_SHIFT) + bias, modulo 2^32.
+export const GRANULE_TABLE = 0x800;
+export const GRANULE_SHIFT = 24;
+export const GRANULE_COUNT = 256;
+export const GRANULE_FIRST = 128;
+/** The granule that is never given out. */
+export const GRANULE_LAST = 255;
+/** Two all-zero VTEs. A granule without VMAs leads here (shift 31), and no check passes on a zero VTE. */
+export const NULL_VTE = 0x600;
+export const NULL_SHIFT = 31;
+
+// Size classes of VMAs: 2^7 (128 B) to 2^28 (256 MiB).
+export const CLASS_SHIFT_MIN = 7;
+export const CLASS_SHIFT_MAX = 28;
+export const CLASS_COUNT = 22;
+
+// VMA table entry (VTE).
+export const VTE_SHIFT = 5;
+export const VTE_SIZE = 32;
+/** Base of the owner's home, which is the identity of a PD; 0 when the VMA is free. */
+export const VTE_OWNER = 0;
+/** Owner of a VMA whose owner is gone while it is still granted to others; the last of them frees it. */
+export const OWNER_NOBODY = 1;
+/** Address behind the last byte that may be read (0: none); what the guard compares with. */
+export const VTE_READ_END = 4;
+/** The same for writing. Writing implies reading: VTE_WRITE_END is 0 or VTE_READ_END. */
+export const VTE_WRITE_END = 8;
+/** start + length, the exact bound whatever the permissions. */
+export const VTE_END = 12;
+/** To how many PDs this VMA is granted beside its owner. */
+export const VTE_GRANTS = 16;
+/** Links of the owner's list while mapped; VTE_NEXT links the free list otherwise. */
+export const VTE_NEXT = 20;
+export const VTE_PREVIOUS = 24;
+/** start | class shift. A start is a multiple of 128, so its low bits are free. */
+export const VTE_START = 28;
+export const VTE_AREA = 0x0200_0000;
+export const VTE_AREA_END = 0x1200_0000;
+
+// Permissions.
+export const PERMISSION_NONE = 0;
+export const PERMISSION_READ = 1;
+export const PERMISSION_READ_WRITE = 3;
+
+// Executor control blocks.
+export const EXECUTOR_TABLE = 0x1_0000;
+export const EXECUTOR_SIZE = 1024;
+export const EXECUTORS_MAX = 64;
+/** Base of the executor's own PD (the host's), which owns requests before and responses after an invocation. */
+export const EXECUTOR_HOST = 0;
+export const EXECUTOR_INDEX = 4;
+/** Base of the PD that runs; the host's when none does. Only this PD may ask. */
+export const EXECUTOR_CURRENT = 8;
+/** VMAs mapped less VMAs unmapped here, and the same for PDs. Only the sum over all executors means something. */
+export const EXECUTOR_VMAS = 12;
+export const EXECUTOR_PDS = 16;
+/** Free lists: for each class the head and the count. */
+export const EXECUTOR_FREE = 64;
+/** What a free list of an executor holds at most; what is freed beyond goes to the shared list. */
+export const FREE_LIST_MAX = 1024;
+
+// Function descriptors: what PrivLib needs to know of a deployed version.
+export const FUNCTION_TABLE = 0x4_0000;
+export const FUNCTION_SIZE = 128;
+export const FUNCTIONS_MAX = 4096;
+export const FUNCTION_STATE = 0;
+export const FUNCTION_HEADER_SIZE = 4;
+export const FUNCTION_MEMORY_LIMIT = 8;
+export const FUNCTION_HOME_SIZE = 12;
+export const FUNCTION_CHUNK_SHIFT = 16;
+export const FUNCTION_MAP_OFFSET = 20;
+export const FUNCTION_MAP_SIZE = 24;
+/** Home-relative bytes [0, image end) come from the image, everything behind is zero. */
+export const FUNCTION_IMAGE = 28;
+export const FUNCTION_IMAGE_END = 32;
+/** Image of the header from HOME_GLOBALS on. */
+export const FUNCTION_GLOBALS_IMAGE = 36;
+export const FUNCTION_GLOBALS_SIZE = 40;
+export const FUNCTION_MEMORY_PAGES = 44;
+/** Homes that exist, over all executors, and the most there may be. */
+export const FUNCTION_HOMES = 48;
+export const FUNCTION_HOMES_MAX = 52;
+// FUNCTION_STATE
+export const FUNCTION_FREE = 0;
+export const FUNCTION_LIVE = 1;
+/** Replaced or removed: no new PD, homes are given back as their PDs end. */
+export const FUNCTION_RETIRED = 2;
+
+// Pools: for each executor and function the head of the pristine homes, and their number.
+export const POOL_TABLE = 0x10_0000;
+export const POOL_SIZE = 8;
+export const POOL_HEAD = 0;
+export const POOL_COUNT = 4;
+
+// PD table: one word a slot, the base of the home that has it.
+export const PD_TABLE = 0x40_0000;
+export const PDS_MAX = 65536;
+
+// Homes. `base` is the address of the header; the function's address 0 is at base + header size, so nothing a function
+// can compute reaches the header: effective addresses start at base + header size.
+export const HOME_AREA = 0x1200_0000;
+/** The end of the home area in MiB, since 2 GiB is no i32. */
+export const HOME_AREA_END_MIB = 2048;
+/** Home sizes are multiples of this. */
+export const HOME_ALIGNMENT = 4096;
+
+// Home header.
+/** PD handle: generation << 16 | slot of the PD table. 0 while no PD lives here. */
+export const HOME_PD = 0;
+export const HOME_STATE = 4;
+export const HOME_EXECUTOR = 8;
+export const HOME_FUNCTION = 12;
+/** Head of the list of VMAs that this PD owns. */
+export const HOME_OWNED = 16;
+/** How many grants this PD holds. */
+export const HOME_GRANTS = 20;
+/** Base of the caller's home; 0 for an executor's host PD. */
+export const HOME_CALLER = 24;
+/** Nested calls above this one. */
+export const HOME_DEPTH = 28;
+export const HOME_REQUEST_LENGTH = 32;
+/** Slot of the PD table and last generation, kept while the home is in its pool. */
+export const HOME_SLOT = 36;
+export const HOME_GENERATION = 40;
+/** Link of the pool. */
+export const HOME_NEXT = 44;
+/** What the guard leaves when it refuses: kind, address, access. */
+export const HOME_FAULT_KIND = 48;
+export const HOME_FAULT_ADDRESS = 52;
+export const HOME_FAULT_ACCESS = 56;
+/** Pages that `memory.size` reports. */
+export const HOME_MEMORY_PAGES = 60;
+export const HOME_GRANT_TABLE_A = 128;
+export const HOME_GRANT_TABLE_B = 1152;
+export const GRANT_TABLE_ENTRIES = 256;
+/** The function's mutable globals (8-byte slots, 16 for v128), then one byte for each data segment: 1 when dropped. */
+export const HOME_GLOBALS = 2176;
+
+// Slots of a VTE in a PD's grant tables: an entry is VTE address | permission.
+// Byte offset in table A: (vte >>> GRANT_SHIFT_A) & GRANT_MASK, in table B with GRANT_SHIFT_B.
+export const GRANT_SHIFT_A = 3;
+export const GRANT_SHIFT_B = 11;
+export const GRANT_MASK = 0x3fc;
+
+// States of a PD.
+export const PD_FREE = 0;
+export const PD_CREATED = 1;
+export const PD_RUNNING = 2;
+/** An executor's own PD: always there. */
+export const PD_HOST = 3;
+
+/** Behind the memory limit of a home: static offsets below this need no check of their own. */
+export const RED_ZONE = 4096;
+/** A store may begin in a dirty chunk and end this far (less one byte) behind it. */
+export const STORE_SIZE_MAX = 16;
+/** Most memory of one function: 512 MiB. */
+export const MEMORY_LIMIT_MAX = 0x2000_0000;
+
+// Fault kinds in HOME_FAULT_KIND. 0 is: the guard did not refuse, look at the trap.
+export const FAULT_NONE = 0;
+/** No such memory, no permission, or past the bound. */
+export const FAULT_ACCESS = 1;
+/** `memory.atomic.wait`, which would block the executor. */
+export const FAULT_ATOMIC_WAIT = 2;
+/** `memory.init` of a dropped segment. */
+export const FAULT_SEGMENT = 3;
+
+// HOME_FAULT_ACCESS: size in bytes in the low byte (0 for a bulk access), and these.
+export const ACCESS_WRITE = 0x100;
+export const ACCESS_BULK = 0x200;
+export const ACCESS_ATOMIC = 0x400;

@@ -1,0 +1,25 @@
+/** PrivLib: the trusted library, the only code that writes the VMA table, PDs and homes. This is the list of all it does. */
+export { homeMemoryFree, initialise } from './address-space';
+export { argBufNew, translate } from './arg-buf';
+export {
+  callAbort,
+  callEnter,
+  callLeave,
+  executorCreate,
+  executorHost,
+  functionCreate,
+  functionDestroy,
+  functionHomes,
+  functionRetire,
+  functionSeal,
+  pdCreate,
+  pdDestroy,
+  pdEnter,
+  pdExit,
+  pdHandle,
+  pdHome,
+  poolTrim,
+  vmaMove,
+  vmaShare,
+} from './protection-domain';
+export { vmaLength, vmaMap, vmaProtect, vmaRelease, vmaResize, vmaUnmap } from './vma-table';

@@ -1,0 +1,71 @@
+/**
+ * Status of PrivLib's operations and of the function ABI. Compiled by AssemblyScript and by TypeScript, like layout.ts.
+ *
+ * An operation that returns an address or an id returns one of these instead when it fails: addresses and ids are
+ * 65,536 or more (as unsigned numbers), statuses are below. A failed operation has changed nothing.
+ * docs/abi.md lists them for function authors; a test keeps the two the same.
+ */
+export const STATUS_MAX = 65535;
+export const OK = 0;
+
+// VMAs
+/** No VMA was ever at this address. */
+export const NOT_A_VMA = 1;
+/** The address is inside a VMA, not at its start. */
+export const NOT_THE_START = 2;
+/** The VMA belongs to another PD. */
+export const NOT_THE_OWNER = 3;
+/** The VMA is not mapped (any more). */
+export const NOT_MAPPED = 4;
+/** Longer than the largest size class, or than this VMA's class. */
+export const TOO_LARGE = 5;
+/** No VMA of this size class is left. */
+export const CLASS_EXHAUSTED = 6;
+/** Not one of the permissions none, read, read and write; or more than the asker has. */
+export const BAD_PERMISSION = 7;
+/** Not while the VMA is shared. */
+export const SHARED = 8;
+/** The PD to share with holds too many shared VMAs, or holds this one already. */
+export const GRANT_REFUSED = 9;
+/** The VMA is not shared with this PD. */
+export const NOT_GRANTED = 10;
+
+// PDs
+/** The PD does not exist (any more). */
+export const STALE_PD = 16;
+/** The PD is in a state that does not allow this. */
+export const WRONG_STATE = 17;
+/** The function's homes are all in use, and it may have no more. */
+export const HOMES_EXHAUSTED = 18;
+/** No memory left in the address space for another home. */
+export const HOME_MEMORY_EXHAUSTED = 19;
+/** No slot left in the PD table, the function table or the executor table. */
+export const TABLE_EXHAUSTED = 20;
+/** A parameter that no correct caller passes. */
+export const BAD_PARAMETER = 21;
+
+// Calls
+export const UNKNOWN_FUNCTION = 32;
+/** More nested calls than allowed. */
+export const CALL_DEPTH_EXCEEDED = 33;
+/** The callee returned something that is no ArgBuf of its own. */
+export const BAD_RESPONSE = 34;
+/** There is no HTTP request behind this invocation. */
+export const NO_HTTP_REQUEST = 35;
+/** No such field. */
+export const NO_SUCH_FIELD = 36;
+/** A field name or value that HTTP does not allow. */
+export const BAD_FIELD = 37;
+/** A pointer and length that the caller may not read or write. */
+export const BAD_POINTER = 38;
+
+// Faults of a callee: it is gone, with all it owned, the request included.
+/** An access outside its home and its VMAs. */
+export const CALLEE_MEMORY_FAULT = 64;
+/** A trap of WebAssembly: unreachable, division by zero, bad indirect call… */
+export const CALLEE_TRAP = 65;
+export const CALLEE_STACK_EXHAUSTED = 66;
+/** It threw a WebAssembly exception that nobody caught. */
+export const CALLEE_EXCEPTION = 67;
+/** The server failed while running it; its log has more. */
+export const CALLEE_INTERNAL_ERROR = 68;

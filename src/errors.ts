@@ -1,0 +1,74 @@
+/**
+ * Every error a user can meet, in one table: code, HTTP status, exit code of the command line, and what it means.
+ *
+ * The code is stable and for programs; the message is for people and may change. `docs/errors.md` lists the same rows
+ * (a test compares them).
+ */
+
+/** Exit codes of the command line: 1 internal, 2 wrong usage, 3 refused input, 4 not there, 5 function failed, 6 busy or unreachable. */
+export interface ErrorRow {
+  readonly status: number;
+  readonly exit: number;
+  readonly title: string;
+}
+
+export const ERRORS = {
+  // The request
+  BAD_REQUEST: { status: 400, exit: 2, title: 'The request is not understood' },
+  UNAUTHORIZED: { status: 401, exit: 2, title: 'This needs a token' },
+  FORBIDDEN: { status: 403, exit: 2, title: 'This is not allowed from here' },
+  NOT_FOUND: { status: 404, exit: 4, title: 'There is nothing at this address' },
+  METHOD_NOT_ALLOWED: { status: 405, exit: 2, title: 'This address does not take this method' },
+  REQUEST_TIMEOUT: { status: 408, exit: 6, title: 'The request took too long to arrive' },
+  BODY_TOO_LARGE: { status: 413, exit: 3, title: 'The body is larger than the limit' },
+  HEADERS_TOO_LARGE: { status: 431, exit: 3, title: 'The header fields are larger than the limit' },
+  BAD_OPTION: { status: 400, exit: 2, title: 'An option has a value it cannot have' },
+
+  // Functions
+  FUNCTION_UNKNOWN: { status: 404, exit: 4, title: 'No function has this name' },
+  FUNCTION_NAME_INVALID: { status: 400, exit: 2, title: 'A function cannot have this name' },
+
+  // Deploying
+  MODULE_MALFORMED: { status: 422, exit: 3, title: 'These bytes are not a valid WebAssembly module' },
+  MODULE_UNSUPPORTED: { status: 422, exit: 3, title: 'The module uses something that is not supported' },
+  MODULE_IMPORT_UNKNOWN: { status: 422, exit: 3, title: 'The module imports something that the ABI does not have' },
+  MODULE_EXPORT_MISSING: { status: 422, exit: 3, title: 'The module does not export what the ABI asks for' },
+  MODULE_TOO_LARGE: { status: 422, exit: 3, title: 'The module asks for more than the limits allow' },
+  MODULE_INIT_FAILED: { status: 422, exit: 3, title: 'The module failed while it was initialised' },
+  SOURCE_REFUSED: { status: 422, exit: 3, title: 'The source does not compile' },
+
+  // Invoking
+  FUNCTION_FAULT: { status: 502, exit: 5, title: 'The function failed' },
+  HOMES_EXHAUSTED: { status: 503, exit: 6, title: 'All homes of the function are in use' },
+  ADDRESS_SPACE_EXHAUSTED: { status: 503, exit: 6, title: 'The address space has no room left for this' },
+
+  // The server
+  STORE_UNUSABLE: { status: 500, exit: 3, title: 'The function store cannot be read or written' },
+  STORE_IN_USE: { status: 503, exit: 6, title: 'Another server uses the function store' },
+  LISTEN_FAILED: { status: 500, exit: 6, title: 'The server cannot listen at this address' },
+  SERVER_UNREACHABLE: { status: 502, exit: 6, title: 'No server answers at this address' },
+  SERVER_STOPPED: { status: 503, exit: 6, title: 'The worker server is stopped' },
+  INTERNAL: { status: 500, exit: 1, title: 'Something went wrong that should not' },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Further members of the problem document; plain JSON. */
+export type ErrorDetails = Readonly<Record<string, unknown>>;
+
+/** An error of the table. `message` says what happened and what to do; `details` is for programs. */
+export class JordError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'JordError';
+    this.code = code;
+    this.details = details;
+  }
+
+  get row(): ErrorRow {
+    return ERRORS[this.code];
+  }
+}

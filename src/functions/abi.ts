@@ -1,0 +1,66 @@
+/** Function ABI v1 as the server checks it at deploy; docs/abi.md says what each function does. */
+import { JordError } from '../errors.ts';
+import type { FunctionType, GuardedModule, ValueType } from '../guard/types.ts';
+
+export const ABI_MODULE = 'jord';
+
+function type(parameterCount: number, ...results: ValueType[]): FunctionType {
+  return { parameters: Array.from({ length: parameterCount }, () => 'i32' as const), results };
+}
+
+/** The host functions, with their types as a module sees them. */
+export const ABI_FUNCTIONS = {
+  argbuf_new: type(1, 'i32'),
+  argbuf_free: type(1, 'i32'),
+  argbuf_length: type(1, 'i32'),
+  argbuf_resize: type(2, 'i32'),
+  argbuf_protect: type(2, 'i32'),
+  resolve: type(2, 'i32'),
+  call: type(2, 'i32'),
+  call_name: type(3, 'i32'),
+  log: type(3, 'i32'),
+  time: type(0, 'f64'),
+  random: type(2, 'i32'),
+  request_field: type(2, 'i32'),
+  request_fields: type(0, 'i32'),
+  response_field: type(4, 'i32'),
+} as const satisfies Record<string, FunctionType>;
+
+export type AbiFunction = keyof typeof ABI_FUNCTIONS;
+
+/** The same by `module.name`, as the guard takes it. */
+export const ABI_IMPORTS: ReadonlyMap<string, FunctionType> = new Map(
+  Object.entries(ABI_FUNCTIONS).map(([name, functionType]) => [`${ABI_MODULE}.${name}`, functionType]),
+);
+
+export const HANDLE_EXPORT = 'handle';
+export const INITIALIZE_EXPORT = '_initialize';
+
+const EXPORTS: Readonly<Record<string, FunctionType>> = {
+  [HANDLE_EXPORT]: type(2, 'i32'),
+  [INITIALIZE_EXPORT]: type(0),
+};
+
+function describe({ parameters, results }: FunctionType): string {
+  return `(${parameters.join(', ')}) -> (${results.join(', ')})`;
+}
+
+/** Throws MODULE_EXPORT_MISSING unless the module exports `handle`, and that and `_initialize` with their right types. */
+export function checkExports(exports: GuardedModule['exports']): void {
+  if (!exports.some(({ name }) => name === HANDLE_EXPORT)) {
+    const names = exports.map(({ name }) => name).join(', ') || 'no function';
+    throw new JordError(
+      'MODULE_EXPORT_MISSING',
+      `The module must export the function "${HANDLE_EXPORT}" ${describe(type(2, 'i32'))}; it exports ${names}.`,
+    );
+  }
+  for (const { name, type: found } of exports) {
+    const wanted = EXPORTS[name];
+    if (wanted !== undefined && describe(wanted) !== describe(found)) {
+      throw new JordError(
+        'MODULE_EXPORT_MISSING',
+        `The module exports "${name}" as ${describe(found)}; the ABI asks for ${describe(wanted)}.`,
+      );
+    }
+  }
+}

@@ -1,0 +1,103 @@
+/** What a failing invocation becomes: a status for a caller that is a function, FaultDetails for everybody else. */
+import {
+  ACCESS_BULK,
+  ACCESS_WRITE,
+  FAULT_ACCESS,
+  FAULT_ATOMIC_WAIT,
+  FAULT_SEGMENT,
+  HOME_FAULT_ACCESS,
+  HOME_FAULT_ADDRESS,
+  HOME_FAULT_KIND,
+} from '../../core/layout.ts';
+import {
+  BAD_RESPONSE,
+  CALLEE_EXCEPTION,
+  CALLEE_INTERNAL_ERROR,
+  CALLEE_MEMORY_FAULT,
+  CALLEE_STACK_EXHAUSTED,
+  CALLEE_TRAP,
+} from '../../core/status.ts';
+import type { FaultDetails } from './types.ts';
+
+/** A fault, and the status that a calling function gets for it. */
+export interface Fault {
+  readonly status: number;
+  readonly details: FaultDetails;
+}
+
+/** An error that no function can cause: the server's own. `status` is for the caller. */
+export const INTERNAL_ERROR_STATUS: number = CALLEE_INTERNAL_ERROR;
+
+const BACKTRACE_FRAMES_MAX = 32;
+
+/**
+ * Says what the error that ended an invocation was. `header` is the header of the PD's home, as words.
+ * Returns undefined for an error of the server itself.
+ */
+export function classifyFault(name: string, error: unknown, header: Uint32Array): Fault | undefined {
+  const word = (offset: number): number => header[offset >>> 2] ?? 0;
+  const backtrace = error instanceof Error ? wasmFrames(error.stack ?? '') : [];
+  if (error instanceof WebAssembly.RuntimeError) {
+    const refusal = describeRefusal(word(HOME_FAULT_KIND), word(HOME_FAULT_ADDRESS), word(HOME_FAULT_ACCESS));
+    if (refusal !== undefined) {
+      const status = refusal.fault === 'memory-access' ? CALLEE_MEMORY_FAULT : CALLEE_TRAP;
+      return { status, details: { function: name, ...refusal, backtrace } };
+    }
+    return { status: CALLEE_TRAP, details: { function: name, fault: 'trap', reason: error.message, backtrace } };
+  }
+  if (error instanceof RangeError && /call stack/i.test(error.message)) {
+    const reason = 'the stack is exhausted: too deep or endless recursion';
+    return { status: CALLEE_STACK_EXHAUSTED, details: { function: name, fault: 'stack-exhausted', reason, backtrace } };
+  }
+  if (error instanceof WebAssembly.Exception) {
+    const reason = 'an exception that nothing caught';
+    return { status: CALLEE_EXCEPTION, details: { function: name, fault: 'exception', reason, backtrace } };
+  }
+  return undefined;
+}
+
+/** The fault of a function that returned something other than 0 or an ArgBuf of its own. */
+export function badResponse(name: string, response: number): Fault {
+  const reason = `it returned ${hex(response)}, which is neither 0 nor the start of an ArgBuf that it owns`;
+  return { status: BAD_RESPONSE, details: { function: name, fault: 'bad-response', reason, backtrace: [] } };
+}
+
+type Refusal = Omit<FaultDetails, 'function' | 'backtrace'>;
+
+/** What the guard recorded before its `unreachable`; undefined when the trap was not the guard's. */
+function describeRefusal(kind: number, addressNumber: number, access: number): Refusal | undefined {
+  const address = hex(addressNumber);
+  if (kind === FAULT_ACCESS) {
+    const write = (access & ACCESS_WRITE) !== 0;
+    const sizeBytes = access & 0xff;
+    const what = (access & ACCESS_BULK) !== 0 ? 'a range' : `${sizeBytes} bytes`;
+    const reason = `it may not ${write ? 'write' : 'read'} ${what} at ${address}`;
+    const size = sizeBytes > 0 ? { sizeBytes } : {};
+    return { fault: 'memory-access', reason, address, access: write ? 'write' : 'read', ...size };
+  }
+  if (kind === FAULT_ATOMIC_WAIT) {
+    return { fault: 'atomic-wait', reason: 'memory.atomic.wait is not allowed: it would block the executor' };
+  }
+  if (kind === FAULT_SEGMENT) return { fault: 'trap', reason: 'memory.init of a data segment that was dropped' };
+  return undefined;
+}
+
+function hex(value: number): string {
+  return `0x${(value >>> 0).toString(16).padStart(8, '0')}`;
+}
+
+/** Wasm frames of V8's stack text, innermost first, down to the first frame of the server's own. */
+function wasmFrames(stack: string): string[] {
+  const frames: string[] = [];
+  for (const line of stack.split('\n')) {
+    const match = /^\s*at (?:(.*) \()?wasm:\/\/wasm\/.*?:?wasm-function\[(\d+)\]:(0x[0-9a-f]+)\)?$/.exec(line);
+    if (match === null) {
+      if (frames.length > 0) break;
+      continue;
+    }
+    const [, name, index, offset] = match;
+    frames.push(`${name === undefined || name === '' ? `function ${index}` : name} at ${offset}`);
+    if (frames.length === BACKTRACE_FRAMES_MAX) break;
+  }
+  return frames;
+}

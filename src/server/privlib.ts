@@ -1,0 +1,100 @@
+/**
+ * PrivLib as JavaScript sees it: what core/privlib.ts exports. Every number is an unsigned 32-bit one that WebAssembly
+ * hands over as signed: compare results through `failed`, keep addresses with `>>> 0`.
+ */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { ADDRESS_SPACE_PAGES } from '../../core/layout.ts';
+import { STATUS_MAX } from '../../core/status.ts';
+import { JordError } from '../errors.ts';
+
+/** What each operation does, and its statuses, stand with the operation in core/. */
+export interface PrivLib {
+  initialise(callDepthMax: number): number;
+  homeMemoryFree(): number;
+  executorCreate(): number;
+  executorHost(executor: number): number;
+  functionCreate(
+    headerSize: number,
+    memoryLimit: number,
+    memoryPages: number,
+    chunkShift: number,
+    mapOffset: number,
+    mapSize: number,
+    globalsSize: number,
+    homesMax: number,
+  ): number;
+  functionSeal(handle: number, globalsSize: number, homesMax: number, asker: number): number;
+  functionRetire(descriptor: number): number;
+  functionDestroy(descriptor: number): number;
+  functionHomes(descriptor: number): number;
+  poolTrim(executor: number, descriptor: number, keep: number): number;
+  pdCreate(descriptor: number, asker: number): number;
+  pdEnter(handle: number, asker: number): number;
+  pdExit(handle: number, asker: number): number;
+  pdDestroy(handle: number, asker: number): number;
+  pdHandle(base: number): number;
+  pdHome(handle: number): number;
+  callEnter(descriptor: number, request: number, asker: number): number;
+  callLeave(response: number, base: number, asker: number): number;
+  callAbort(base: number, asker: number): number;
+  vmaMap(length: number, asker: number): number;
+  vmaUnmap(address: number, asker: number): number;
+  vmaProtect(address: number, permission: number, asker: number): number;
+  vmaResize(address: number, length: number, asker: number): number;
+  vmaMove(address: number, handle: number, asker: number): number;
+  vmaShare(address: number, handle: number, permission: number, asker: number): number;
+  vmaRelease(address: number, asker: number): number;
+  vmaLength(address: number, asker: number): number;
+  argBufNew(length: number, asker: number): number;
+  translate(pointer: number, length: number, write: number, asker: number): number;
+}
+
+/** Whether a result that is an address, a handle or an id on success is a status instead. */
+export function failed(result: number): boolean {
+  return result >>> 0 <= STATUS_MAX;
+}
+
+/** The one memory of a worker server, and PrivLib compiled. A thread makes its own instance with `instantiatePrivLib`. */
+export interface AddressSpace {
+  readonly memory: WebAssembly.Memory;
+  readonly privLib: WebAssembly.Module;
+}
+
+const PRIVLIB_URL = new URL('../../build/privlib.wasm', import.meta.url);
+
+/**
+ * Reserves 4 GiB of address space (not of memory: pages are touched as they are used) and prepares it.
+ *
+ * Throws INTERNAL when PrivLib was not compiled, ADDRESS_SPACE_EXHAUSTED when the system does not give the addresses.
+ */
+export function createAddressSpace(options: { readonly callDepthMax: number }): AddressSpace {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = new Uint8Array(readFileSync(PRIVLIB_URL));
+  } catch (error) {
+    const message = `PrivLib is not compiled (${fileURLToPath(PRIVLIB_URL)} is missing). Run \`npm run setup\`.`;
+    throw new JordError('INTERNAL', message, {}, { cause: error });
+  }
+  const memory = reserveMemory();
+  const addressSpace = { memory, privLib: new WebAssembly.Module(bytes) };
+  const status = instantiatePrivLib(addressSpace).initialise(options.callDepthMax);
+  if (status !== 0) throw new JordError('INTERNAL', `PrivLib cannot be initialised: status ${status}.`);
+  return addressSpace;
+}
+
+function reserveMemory(): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: ADDRESS_SPACE_PAGES, maximum: ADDRESS_SPACE_PAGES, shared: true });
+  } catch (error) {
+    const message = 'The system gives no 4 GiB of address space. Raise the limit on virtual memory (`ulimit -v`).';
+    throw new JordError('ADDRESS_SPACE_EXHAUSTED', message, {}, { cause: error });
+  }
+}
+
+/** An instance for the calling thread. All state is in the memory. */
+export function instantiatePrivLib(addressSpace: AddressSpace): PrivLib {
+  const instance = new WebAssembly.Instance(addressSpace.privLib, { env: { memory: addressSpace.memory } });
+  // The one place where the types of PrivLib's exports are taken on trust; privlib.test.ts calls each of them.
+  return instance.exports as unknown as PrivLib;
+}

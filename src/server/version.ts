@@ -1,0 +1,126 @@
+/**
+ * From bytes to a version of a function that can run: guard, compile, run the initialisers once in a template home, make
+ * the image of it.
+ */
+import { FUNCTION_TABLE } from '../../core/layout.ts';
+import { JordError } from '../errors.ts';
+import { ABI_IMPORTS, checkExports, HANDLE_EXPORT, INITIALIZE_EXPORT } from '../functions/abi.ts';
+import { moduleVersion } from '../functions/store.ts';
+import { guardModule } from '../guard/guard.ts';
+import { type GuardedModule, INIT_EXPORT } from '../guard/types.ts';
+import { type Executor, type Handle, type LoadedFunction, statusError } from './executor.ts';
+import { classifyFault } from './faults.ts';
+import { failed } from './privlib.ts';
+import type { DeployOptions } from './types.ts';
+
+/** A version of a function, guarded, compiled and with its image made. */
+export interface Version {
+  readonly name: string;
+  /** SHA-256 of the module as deployed. */
+  readonly hash: string;
+  readonly sizeBytes: number;
+  readonly guarded: GuardedModule;
+  readonly loaded: LoadedFunction;
+  readonly loadMs: number;
+}
+
+/** Homes of one function, over all executors: as many as the address space holds. */
+const HOMES_MAX = 65535;
+
+/**
+ * Makes a version ready on an executor; it is not reachable yet.
+ *
+ * Throws the MODULE_* errors, and ADDRESS_SPACE_EXHAUSTED when there is no room for its homes.
+ */
+export async function loadVersion(
+  executor: Executor,
+  name: string,
+  bytes: Uint8Array,
+  options: DeployOptions,
+): Promise<Version> {
+  const started = performance.now();
+  const guarded = guardModule(bytes, { imports: ABI_IMPORTS, ...options });
+  checkExports(guarded.exports);
+  const module = await compile(guarded.bytes);
+  const instance = new WebAssembly.Instance(module, executor.imports);
+  const descriptor = createDescriptor(executor, name, guarded);
+  try {
+    makeImage(executor, name, descriptor, guarded, instance);
+  } catch (error) {
+    discard(executor, descriptor);
+    throw error;
+  }
+  const handle = instance.exports[HANDLE_EXPORT] as Handle;
+  const loaded: LoadedFunction = { name, descriptor, handle };
+  const loadMs = performance.now() - started;
+  return { name, hash: moduleVersion(bytes), sizeBytes: bytes.length, guarded, loaded, loadMs };
+}
+
+/**
+ * Takes a version out of use. Returns false while PDs of it are left: then call again later. The descriptor is gone when
+ * this returns true.
+ */
+export function discard(executor: Executor, descriptor: number): boolean {
+  const { privLib } = executor;
+  privLib.functionRetire(descriptor);
+  privLib.poolTrim(executor.control, descriptor, 0);
+  if (privLib.functionDestroy(descriptor) !== 0) return false;
+  executor.forget(descriptor);
+  return true;
+}
+
+/** Bytes that the guard has made; V8 refusing them would be an error of the guard. */
+async function compile(bytes: Uint8Array): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(new Uint8Array(bytes));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new JordError('INTERNAL', `The guarded module is not valid: ${reason}`, {}, { cause: error });
+  }
+}
+
+function createDescriptor(executor: Executor, name: string, { layout }: GuardedModule): number {
+  const descriptor = executor.privLib.functionCreate(
+    layout.headerSize,
+    layout.memoryLimit,
+    layout.memoryInitialPages,
+    layout.chunkShift,
+    layout.mapOffset,
+    layout.mapSize,
+    layout.globalsSize,
+    HOMES_MAX,
+  );
+  if (descriptor < FUNCTION_TABLE) throw statusError(descriptor, `the function ${name}`);
+  return descriptor;
+}
+
+function makeImage(
+  executor: Executor,
+  name: string,
+  descriptor: number,
+  { layout }: GuardedModule,
+  instance: WebAssembly.Instance,
+): void {
+  const { privLib, hostBase } = executor;
+  const pd = privLib.pdCreate(descriptor, hostBase);
+  if (failed(pd)) throw statusError(pd, `a home of ${name} (${layout.homeSize} bytes)`);
+  const base = privLib.pdHome(pd);
+  privLib.pdEnter(pd, hostBase);
+  try {
+    (instance.exports[INIT_EXPORT] as (base: number) => void)(base);
+    (instance.exports[INITIALIZE_EXPORT] as ((base: number) => void) | undefined)?.(base);
+    expectOk(privLib.pdExit(pd, hostBase), name);
+    expectOk(privLib.functionSeal(pd, layout.globalsSize, HOMES_MAX, hostBase), name);
+  } catch (error) {
+    const fault = classifyFault(name, error, executor.header(base));
+    if (fault === undefined) throw error;
+    const message = `${name} failed while it was initialised: ${fault.details.reason}.`;
+    throw new JordError('MODULE_INIT_FAILED', message, { ...fault.details });
+  } finally {
+    privLib.callAbort(base, hostBase);
+  }
+}
+
+function expectOk(status: number, name: string): void {
+  if (status !== 0) throw statusError(status, `the image of ${name}`);
+}

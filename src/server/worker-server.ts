@@ -1,0 +1,208 @@
+/**
+ * The worker server: one address space, its functions by name, and the executor that runs them. Knows nothing of HTTP.
+ */
+import { JordError } from '../errors.ts';
+import { checkFunctionName } from '../functions/name.ts';
+import { type FunctionStore, openStore } from '../functions/store.ts';
+import { Executor, FUNCTION_ID_FIRST } from './executor.ts';
+import type { HttpExchange } from './host-functions.ts';
+import { createAddressSpace } from './privlib.ts';
+import type { DeployOptions, FunctionInfo, InvokeOptions, InvokeResult, LogRecord, WorkerServer } from './types.ts';
+import { discard, loadVersion, type Version } from './version.ts';
+
+export interface WorkerServerOptions {
+  /** Folder of the function store. Without one, functions are gone with the server. */
+  readonly dataFolder?: string;
+  /** What functions log, faults of nested calls, and what the store has to say. Default: nowhere. */
+  readonly log?: (record: LogRecord) => void;
+  /** Most nested calls below one invocation. Default 512. */
+  readonly callDepthMax?: number;
+}
+
+const CALL_DEPTH_MAX_DEFAULT = 512;
+
+interface Deployed {
+  readonly id: number;
+  readonly version: Version;
+  readonly deployedAt: string;
+}
+
+/**
+ * Starts a worker server and deploys what is in the store. A function of the store that cannot be deployed any more is
+ * logged and left out; its files stay.
+ *
+ * Throws STORE_UNUSABLE, STORE_IN_USE, ADDRESS_SPACE_EXHAUSTED, BAD_OPTION.
+ */
+export async function startWorkerServer(options: WorkerServerOptions = {}): Promise<WorkerServer> {
+  const { callDepthMax = CALL_DEPTH_MAX_DEFAULT } = options;
+  if (!Number.isInteger(callDepthMax) || callDepthMax < 1 || callDepthMax > 65535) {
+    throw new JordError('BAD_OPTION', `callDepthMax must be a whole number from 1 to 65535, not ${callDepthMax}.`);
+  }
+  const store = options.dataFolder === undefined ? undefined : await openStore(options.dataFolder);
+  try {
+    const server = new LocalWorkerServer(store, callDepthMax, options.log ?? (() => {}));
+    await server.restore();
+    return server;
+  } catch (error) {
+    await store?.close();
+    throw error;
+  }
+}
+
+class LocalWorkerServer implements WorkerServer {
+  readonly #store: FunctionStore | undefined;
+  readonly #log: (record: LogRecord) => void;
+  readonly #executor: Executor;
+  readonly #functions = new Map<string, Deployed>();
+  /** Ids stay with their names, also when the function is removed and deployed again. */
+  readonly #ids = new Map<string, number>();
+  /** Versions that were replaced while PDs of them were left. */
+  readonly #retired = new Set<number>();
+  /** The last deploy or removal that was asked for: they go one after the other. */
+  #changes: Promise<unknown> = Promise.resolve();
+  #stopped = false;
+
+  constructor(store: FunctionStore | undefined, callDepthMax: number, log: (record: LogRecord) => void) {
+    this.#store = store;
+    this.#log = log;
+    this.#executor = new Executor(createAddressSpace({ callDepthMax }), {
+      resolve: (name) => {
+        const id = this.#ids.get(name);
+        return this.#functions.has(name) ? id : undefined;
+      },
+      log,
+      reclaim: () => this.#reclaim(),
+    });
+  }
+
+  /** Deploys what is in the store. */
+  async restore(): Promise<void> {
+    for (const { kind, message } of this.#store?.findings ?? []) {
+      this.#log({ level: kind === 'damaged' ? 'error' : 'warn', function: '', message });
+    }
+    for (const { name, memoryLimitBytes, deployedAt } of this.#store?.list() ?? []) {
+      try {
+        const module = (await this.#store?.readModule(name)) ?? new Uint8Array(0);
+        const version = await loadVersion(this.#executor, name, module, { memoryLimitBytes });
+        this.#install(version, deployedAt);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#log({ level: 'error', function: name, message: `cannot be deployed from the store: ${reason}` });
+      }
+    }
+  }
+
+  deploy(name: string, module: Uint8Array, options: DeployOptions = {}): Promise<FunctionInfo> {
+    return this.#change(async () => {
+      checkFunctionName(name);
+      const version = await loadVersion(this.#executor, name, module, options);
+      const deployedAt = new Date().toISOString();
+      try {
+        const { memoryLimit } = version.guarded.layout;
+        await this.#store?.put(name, module, { memoryLimitBytes: memoryLimit, deployedAt });
+      } catch (error) {
+        discard(this.#executor, version.loaded.descriptor);
+        throw error;
+      }
+      this.#install(version, deployedAt);
+      return this.inspect(name);
+    });
+  }
+
+  remove(name: string): Promise<void> {
+    return this.#change(async () => {
+      const { id, version } = this.#find(name);
+      await this.#store?.remove(name);
+      this.#functions.delete(name);
+      this.#executor.removeFunction(id);
+      this.#retire(version);
+    });
+  }
+
+  list(): readonly FunctionInfo[] {
+    return [...this.#functions.keys()].sort().map((name) => this.inspect(name));
+  }
+
+  inspect(name: string): FunctionInfo {
+    const { version, deployedAt } = this.#find(name);
+    const { layout, imports, bytes } = version.guarded;
+    return {
+      name,
+      version: version.hash,
+      sizeBytes: version.sizeBytes,
+      guardedSizeBytes: bytes.length,
+      memoryInitialBytes: layout.memoryInitialPages * 65536,
+      memoryLimitBytes: layout.memoryLimit,
+      deployedAt,
+      imports,
+      deployMs: version.loadMs,
+      homes: this.#executor.privLib.functionHomes(version.loaded.descriptor),
+    };
+  }
+
+  has(name: string): boolean {
+    return this.#functions.has(name);
+  }
+
+  async invoke(name: string, body: Uint8Array, options: InvokeOptions = {}): Promise<InvokeResult> {
+    this.#checkRunning();
+    const { id } = this.#find(name);
+    if (options.http === undefined) {
+      return { body: this.#executor.invoke(id, body), status: undefined, headers: [] };
+    }
+    const exchange: HttpExchange = { request: options.http, status: undefined, headers: [] };
+    const response = this.#executor.invoke(id, body, exchange);
+    return { body: response, status: exchange.status, headers: exchange.headers };
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    await this.#changes;
+    await this.#store?.close();
+  }
+
+  #checkRunning(): void {
+    if (this.#stopped) throw new JordError('SERVER_STOPPED', 'The worker server is stopped.');
+  }
+
+  #find(name: string): Deployed {
+    const deployed = this.#functions.get(name);
+    if (deployed !== undefined) return deployed;
+    throw new JordError('FUNCTION_UNKNOWN', `There is no function "${name}".`, { function: name });
+  }
+
+  #change<T>(operation: () => Promise<T>): Promise<T> {
+    const result = this.#changes.then(() => {
+      this.#checkRunning();
+      return operation();
+    });
+    this.#changes = result.catch(() => undefined);
+    return result;
+  }
+
+  #install(version: Version, deployedAt: string): void {
+    const id = this.#ids.get(version.name) ?? FUNCTION_ID_FIRST + this.#ids.size;
+    const replaced = this.#functions.get(version.name);
+    this.#ids.set(version.name, id);
+    this.#functions.set(version.name, { id, version, deployedAt });
+    this.#executor.setFunction(id, version.loaded);
+    if (replaced !== undefined) this.#retire(replaced.version);
+  }
+
+  #retire(version: Version): void {
+    this.#retired.add(version.loaded.descriptor);
+    for (const descriptor of this.#retired) {
+      if (discard(this.#executor, descriptor)) this.#retired.delete(descriptor);
+    }
+  }
+
+  /** Gives back the homes that idle. They are made again when they are needed. */
+  #reclaim(): boolean {
+    const { privLib, control } = this.#executor;
+    let freed = 0;
+    for (const { version } of this.#functions.values())
+      freed += privLib.poolTrim(control, version.loaded.descriptor, 0);
+    return freed > 0;
+  }
+}

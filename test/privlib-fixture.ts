@@ -1,0 +1,101 @@
+/** PrivLib in an address space of its own, and the guard's question asked from outside, for the tests of core/. */
+import {
+  GRANT_MASK,
+  GRANT_SHIFT_A,
+  GRANT_SHIFT_B,
+  GRANULE_SHIFT,
+  GRANULE_TABLE,
+  HOME_GLOBALS,
+  HOME_GRANT_TABLE_A,
+  HOME_GRANT_TABLE_B,
+  PERMISSION_READ,
+  PERMISSION_READ_WRITE,
+  RED_ZONE,
+  VTE_OWNER,
+  VTE_READ_END,
+  VTE_SHIFT,
+  VTE_WRITE_END,
+} from '../core/layout.ts';
+import { createAddressSpace, failed, instantiatePrivLib, type PrivLib } from '../src/server/privlib.ts';
+
+export interface TestFunction {
+  readonly descriptor: number;
+  readonly headerSize: number;
+  readonly memoryLimit: number;
+  readonly mapOffset: number;
+  readonly chunkShift: number;
+  readonly globalsSize: number;
+}
+
+export class Fixture {
+  readonly privLib: PrivLib;
+  readonly memory: WebAssembly.Memory;
+  readonly view: DataView;
+  readonly bytes: Uint8Array;
+  readonly executor: number;
+  readonly host: number;
+
+  constructor(options: { callDepthMax?: number } = {}) {
+    const space = createAddressSpace({ callDepthMax: options.callDepthMax ?? 64 });
+    this.memory = space.memory;
+    this.view = new DataView(space.memory.buffer);
+    this.bytes = new Uint8Array(space.memory.buffer);
+    this.privLib = instantiatePrivLib(space);
+    this.executor = this.privLib.executorCreate();
+    this.host = this.privLib.executorHost(this.executor);
+  }
+
+  word(address: number): number {
+    return this.view.getUint32(address, true);
+  }
+
+  /** A function without code whose template holds what `fill` writes (and marks). */
+  makeFunction(fill: (base: number, made: TestFunction) => void = () => {}, memoryLimit = 131072): TestFunction {
+    const chunkShift = 9;
+    const globalsSize = 64;
+    const mapOffset = HOME_GLOBALS + globalsSize;
+    const mapSize = Math.ceil((memoryLimit + RED_ZONE) / 2 ** chunkShift / 64) * 64;
+    const headerSize = Math.ceil((mapOffset + mapSize) / 64) * 64;
+    const descriptor = this.privLib.functionCreate(
+      headerSize,
+      memoryLimit,
+      1,
+      chunkShift,
+      mapOffset,
+      mapSize,
+      globalsSize,
+      1,
+    );
+    if (failed(descriptor)) throw new Error(`functionCreate: ${descriptor}`);
+    const made = { descriptor, headerSize, memoryLimit, mapOffset, chunkShift, globalsSize };
+    const template = this.privLib.pdCreate(descriptor, this.host);
+    if (failed(template)) throw new Error(`pdCreate: ${template}`);
+    fill(this.privLib.pdHome(template), made);
+    const status = this.privLib.functionSeal(template, globalsSize, 1000, this.host);
+    if (status !== 0) throw new Error(`functionSeal: ${status}`);
+    this.privLib.pdDestroy(template, this.host);
+    return made;
+  }
+
+  /** Writes bytes of a home and marks them, as a guarded store does. */
+  writeHome(base: number, made: TestFunction, pointer: number, content: Uint8Array): void {
+    this.bytes.set(content, base + made.headerSize + pointer);
+    const last = (pointer + content.length - 1) >>> made.chunkShift;
+    for (let chunk = pointer >>> made.chunkShift; chunk <= last; chunk++) {
+      this.bytes[base + made.mapOffset + chunk] = 1;
+    }
+  }
+
+  /** What a guarded access of this PD would be told, by the arithmetic of the guard. */
+  guardAllows(base: number, address: number, size: number, write: boolean): boolean {
+    const granule = this.view.getBigUint64(GRANULE_TABLE + ((address >>> GRANULE_SHIFT) << 3), true);
+    const shift = Number(granule & 31n);
+    const vte = (((address >>> shift) << VTE_SHIFT) + Number(granule >> 32n)) >>> 0;
+    const permission = write ? PERMISSION_READ_WRITE : PERMISSION_READ;
+    const inA = this.word(base + HOME_GRANT_TABLE_A + ((vte >>> GRANT_SHIFT_A) & GRANT_MASK));
+    const inB = this.word(base + HOME_GRANT_TABLE_B + ((vte >>> GRANT_SHIFT_B) & GRANT_MASK));
+    const granted = [inA, inB].some((entry) => (entry & ~31) === vte && (entry & permission) === permission);
+    if (this.word(vte + VTE_OWNER) !== base && !granted) return false;
+    return address + size <= this.word(vte + (write ? VTE_WRITE_END : VTE_READ_END));
+  }
+}
