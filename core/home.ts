@@ -34,7 +34,7 @@ import {
   POOL_SIZE,
   POOL_TABLE,
   RED_ZONE,
-  STORE_SIZE_MAX,
+  RESTORED_BEHIND,
 } from './layout';
 import { HOMES_EXHAUSTED, TABLE_EXHAUSTED } from './status';
 
@@ -159,7 +159,7 @@ function restoreHeader(base: u32, descriptor: u32): void {
 
 /**
  * Brings a home back to its image. The cost is that of the chunks that were written to, and of one look at the map
- * (64 chunks at a time). Can be repeated: a chunk's mark goes after its bytes are back.
+ * (128 chunks at a time). Can be repeated: a chunk's mark goes after its bytes are back.
  */
 // @ts-ignore: decorator
 @inline
@@ -167,21 +167,19 @@ export function restoreHome(base: u32, descriptor: u32): void {
   restoreHeader(base, descriptor);
   const map = base + load<u32>(descriptor, FUNCTION_MAP_OFFSET);
   const mapEnd = map + load<u32>(descriptor, FUNCTION_MAP_SIZE);
-  // The map's size is a multiple of 64; marks are 0 or 1.
-  for (let at = map; at < mapEnd; at += 64) {
-    const any = v128.or(
-      v128.or(v128.load(at, 0), v128.load(at, 16)),
-      v128.or(v128.load(at, 32), v128.load(at, 48)),
-    );
-    if (v128.any_true(any)) restoreMarked(base, descriptor, at, at - map);
+  // The map's size is a multiple of 128; marks are 0 or 1.
+  for (let at = map; at < mapEnd; at += 128) {
+    const first = v128.or(v128.or(v128.load(at, 0), v128.load(at, 16)), v128.or(v128.load(at, 32), v128.load(at, 48)));
+    const last = v128.or(v128.or(v128.load(at, 64), v128.load(at, 80)), v128.or(v128.load(at, 96), v128.load(at, 112)));
+    if (v128.any_true(v128.or(first, last))) restoreMarked(base, descriptor, at, at - map);
   }
 }
 
-/** Restores the chunks marked in 64 bytes of the map. */
+/** Restores the chunks marked in 128 bytes of the map. */
 // @ts-ignore: decorator
 @inline
 function restoreMarked(base: u32, descriptor: u32, at: u32, firstChunk: u32): void {
-  for (let word: u32 = 0; word < 64; word += 8) {
+  for (let word: u32 = 0; word < 128; word += 8) {
     let marks = load<u64>(at + word);
     if (marks == 0) continue;
     if (marks == 0x0101010101010101) {
@@ -205,7 +203,7 @@ function restoreChunks(base: u32, descriptor: u32, chunk: u32, count: u32): void
   const imageEnd = load<u32>(descriptor, FUNCTION_IMAGE_END);
   const first = chunk << shift;
   // A store that began in the last chunk may have ended behind it.
-  const end = min(first + (count << shift) + STORE_SIZE_MAX, memoryEnd);
+  const end = min(first + (count << shift) + RESTORED_BEHIND, memoryEnd);
   const memoryStart = base + load<u32>(descriptor, FUNCTION_HEADER_SIZE);
   const copyEnd = min(end, imageEnd);
   if (first < copyEnd) copyBytes(memoryStart + first, load<u32>(descriptor, FUNCTION_IMAGE) + first, copyEnd - first);
@@ -213,7 +211,7 @@ function restoreChunks(base: u32, descriptor: u32, chunk: u32, count: u32): void
   if (zeroFirst < end) zeroBytes(memoryStart + zeroFirst, end - zeroFirst);
 }
 
-/** Up to this size an inline loop beats the call behind memory.copy. All sizes here are multiples of 16. */
+/** Up to this size an inline loop beats the call behind memory.copy. All sizes here are multiples of 64. */
 const INLINE_SIZE_MAX: u32 = 1024;
 
 // @ts-ignore: decorator
@@ -223,7 +221,12 @@ function copyBytes(to: u32, from: u32, size: u32): void {
     memory.copy(to, from, size);
     return;
   }
-  for (let i: u32 = 0; i < size; i += 16) v128.store(to + i, v128.load(from + i));
+  for (let i: u32 = 0; i < size; i += 64) {
+    v128.store(to + i, v128.load(from + i));
+    v128.store(to + i, v128.load(from + i, 16), 16);
+    v128.store(to + i, v128.load(from + i, 32), 32);
+    v128.store(to + i, v128.load(from + i, 48), 48);
+  }
 }
 
 // @ts-ignore: decorator
@@ -233,5 +236,10 @@ function zeroBytes(to: u32, size: u32): void {
     memory.fill(to, 0, size);
     return;
   }
-  for (let i: u32 = 0; i < size; i += 16) v128.store(to + i, i64x2.splat(0));
+  for (let i: u32 = 0; i < size; i += 64) {
+    v128.store(to + i, i64x2.splat(0));
+    v128.store(to + i, i64x2.splat(0), 16);
+    v128.store(to + i, i64x2.splat(0), 32);
+    v128.store(to + i, i64x2.splat(0), 48);
+  }
 }

@@ -193,8 +193,11 @@ export const PD_HOST = 3;
 
 /** Behind the memory limit of a home: static offsets below this need no check of their own. */
 export const RED_ZONE = 4096;
-/** A store may begin in a dirty chunk and end this far (less one byte) behind it. */
-export const STORE_SIZE_MAX = 16;
+/**
+ * A store may begin in a dirty chunk and end up to 15 bytes behind it, so this much is restored behind each. More than
+ * needed, so that restoring goes in steps of 64.
+ */
+export const RESTORED_BEHIND = 64;
 /** Most memory of one function: 512 MiB. */
 export const MEMORY_LIMIT_MAX = 0x2000_0000;
 

@@ -59,6 +59,7 @@ import {
   PD_TABLE,
   PDS_MAX,
   RED_ZONE,
+  RESTORED_BEHIND,
   VTE_END,
 } from './layout';
 import {
@@ -122,7 +123,7 @@ export function functionCreate(
     globalsSize <= 1 << 20 &&
     mapOffset >= <u32>HOME_GLOBALS + globalsSize &&
     (mapOffset & 15) == 0 &&
-    (mapSize & 63) == 0 &&
+    (mapSize & 127) == 0 &&
     mapSize >= chunks &&
     mapSize <= 1 << 22 &&
     headerSize >= mapOffset + mapSize &&
@@ -184,7 +185,7 @@ export function functionSeal(handle: u32, globalsSize: u32, homesMax: u32, asker
   return OK;
 }
 
-/** Behind the last byte that is not zero, up to a multiple of 16; only marked chunks can hold such a byte. */
+/** Behind the last byte that is not zero, up to a multiple of 64; only marked chunks can hold such a byte. */
 function findImageEnd(base: u32, descriptor: u32): u32 {
   const map = base + load<u32>(descriptor, FUNCTION_MAP_OFFSET);
   const shift = load<u32>(descriptor, FUNCTION_CHUNK_SHIFT);
@@ -193,9 +194,9 @@ function findImageEnd(base: u32, descriptor: u32): u32 {
   for (let chunk = load<u32>(descriptor, FUNCTION_MAP_SIZE); chunk > 0; chunk--) {
     if (load<u8>(map + chunk - 1) == 0) continue;
     const first = (chunk - 1) << shift;
-    let end = min<u32>((chunk << shift) + 16, memoryEnd);
+    let end = min<u32>((chunk << shift) + RESTORED_BEHIND, memoryEnd);
     for (; end > first; end -= 16) {
-      if (v128.any_true(v128.load(memoryStart + end - 16))) return end;
+      if (v128.any_true(v128.load(memoryStart + end - 16))) return (end + 63) & ~63;
     }
   }
   return 0;

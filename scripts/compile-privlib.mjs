@@ -34,8 +34,8 @@ export async function compilePrivLib() {
   let binary;
   const { error } = await asc.main(['privlib.ts', '--outFile=privlib.wasm', ...PRIVLIB_OPTIONS], {
     readFile: (/** @type {string} */ name) => readFile(path.join(core, name), 'utf8').catch(() => null),
-    writeFile: (/** @type {string} */ _name, /** @type {Uint8Array} */ contents) => {
-      binary = contents;
+    writeFile: (/** @type {string} */ _name, /** @type {string | Uint8Array} */ contents) => {
+      if (typeof contents !== 'string') binary = contents;
     },
     listFiles: () => [],
     stderr: {

@@ -54,7 +54,7 @@ export class Fixture {
     const chunkShift = 9;
     const globalsSize = 64;
     const mapOffset = HOME_GLOBALS + globalsSize;
-    const mapSize = Math.ceil((memoryLimit + RED_ZONE) / 2 ** chunkShift / 64) * 64;
+    const mapSize = Math.ceil((memoryLimit + RED_ZONE) / 2 ** chunkShift / 128) * 128;
     const headerSize = Math.ceil((mapOffset + mapSize) / 64) * 64;
     const descriptor = this.privLib.functionCreate(
       headerSize,

@@ -1,0 +1,201 @@
+/**
+ * What the guard costs: the same module on the same V8, with and without it.
+ *
+ * Each case runs in a plain instance with a memory of its own and in a guarded one, whose home is in a 4 GiB shared
+ * memory. What counts is time in the guest: its guarded accesses, the marks of dirty chunks, the parameter more. Not
+ * counted: making a home and restoring it, and everything else that the worker server does.
+ */
+import v8 from 'node:v8';
+import { KERNELS, kernelImports, startKernel } from './applications/kernels.ts';
+import { expectedResult, quickJsImports, quickJsModule, startInterpreter } from './applications/quickjs.ts';
+import { SCRIPTS } from './applications/quickjs-scripts.ts';
+import { openDatabase, sqliteImports, sqliteModule } from './applications/sqlite.ts';
+import { fill, QUERIES } from './applications/sqlite-queries.ts';
+import { compileAssemblyScript } from './harness/assemblyscript.ts';
+import { type Experiment, type ExperimentOptions, runExperiment } from './harness/experiment.ts';
+import { type Guest, type MakeImports, plainGuest } from './harness/guest.ts';
+import { type AddressSpace, createAddressSpace, guardedGuest } from './harness/home.ts';
+import { type MeasureOptions, measure, type Variant } from './harness/measure.ts';
+import type { Result } from './harness/report.ts';
+import { geometricMeans, pairwiseRatios, summarize } from './harness/statistics.ts';
+
+interface Pair<T> {
+  readonly plain: T;
+  readonly guarded: T;
+}
+
+interface Case {
+  readonly name: string;
+  /** Does the work once; the same result at every call. */
+  readonly run: Pair<() => number>;
+  /** The result, known from elsewhere. */
+  readonly expected: number | undefined;
+  /** Guarded by plain, in bytes of Wasm. */
+  readonly sizeFactor: number;
+}
+
+/** A case's result, and its ratio in each round. */
+interface Outcome {
+  readonly result: Result;
+  readonly ratios: readonly number[];
+}
+
+const KERNEL_RUNS: MeasureOptions = { rounds: 21, batchMs: 8, warmUpMs: 300 };
+const APPLICATION_RUNS: MeasureOptions = { rounds: 21, batchMs: 10, warmUpMs: 1000 };
+const QUICK_KERNEL_RUNS: MeasureOptions = { rounds: 5, batchMs: 5, warmUpMs: 60 };
+const QUICK_APPLICATION_RUNS: MeasureOptions = { rounds: 5, batchMs: 5, warmUpMs: 250 };
+
+/** The kernel that also runs plain against plain. */
+const CONTROL = 'sha256';
+
+/** Prepares a module in both variants. */
+function prepare<T>(
+  bytes: Uint8Array,
+  imports: MakeImports,
+  space: AddressSpace,
+  start: (guest: Guest) => T,
+): Pair<T> & { readonly sizeFactor: number } {
+  const plain = plainGuest(bytes, imports);
+  const guarded = guardedGuest(bytes, imports, space);
+  return { plain: start(plain), guarded: start(guarded), sizeFactor: guarded.moduleBytes / plain.moduleBytes };
+}
+
+async function kernelCase(name: string, space: AddressSpace): Promise<Case> {
+  const bytes = await compileAssemblyScript(`kernels/${name}.ts`);
+  const { plain, guarded, sizeFactor } = prepare(bytes, kernelImports, space, startKernel);
+  return { name, run: { plain, guarded }, expected: KERNELS[name]?.(), sizeFactor };
+}
+
+/** Two plain instances: how far from 1 a ratio is when there is no difference. */
+async function controlCase(): Promise<Case> {
+  const bytes = await compileAssemblyScript(`kernels/${CONTROL}.ts`);
+  const start = (): (() => number) => startKernel(plainGuest(bytes, kernelImports));
+  return { name: 'control', run: { plain: start(), guarded: start() }, expected: KERNELS[CONTROL]?.(), sizeFactor: 1 };
+}
+
+async function quickJsCases(names: readonly string[], space: AddressSpace): Promise<Case[]> {
+  if (names.length === 0) return [];
+  const { plain, guarded, sizeFactor } = prepare(await quickJsModule(), quickJsImports, space, startInterpreter);
+  return names.map((name) => {
+    const source = SCRIPTS[name.slice('quickjs-'.length)] ?? '';
+    const run = { plain: plain(source), guarded: guarded(source) };
+    return { name, run, expected: expectedResult(source), sizeFactor };
+  });
+}
+
+async function sqliteCases(names: readonly string[], space: AddressSpace): Promise<Case[]> {
+  if (names.length === 0) return [];
+  const { plain, guarded, sizeFactor } = prepare(await sqliteModule(), sqliteImports, space, (guest) => {
+    const database = openDatabase(guest);
+    fill(database);
+    return database;
+  });
+  return names.flatMap((name) => {
+    const query = QUERIES[name.slice('sqlite-'.length)];
+    if (query === undefined) return [];
+    const run = { plain: query.prepare(plain), guarded: query.prepare(guarded) };
+    return [{ name, run, expected: query.expected(), sizeFactor }];
+  });
+}
+
+function check(name: string, variant: string, result: number, expected: number): void {
+  if (result !== expected) throw new Error(`${name}, ${variant}: computed ${result}, expected ${expected}`);
+}
+
+function variant(name: string, run: () => number): Variant {
+  return {
+    name,
+    run: (iterations) => {
+      let sum = 0;
+      for (let iteration = 0; iteration < iterations; iteration++) sum = (sum + run()) | 0;
+      return sum;
+    },
+  };
+}
+
+function measureCase({ name, run, expected, sizeFactor }: Case, options: MeasureOptions): Outcome {
+  const result = run.plain();
+  check(name, 'plain', result, expected ?? result);
+  check(name, 'guarded', run.guarded(), result);
+  const { series } = measure([variant('plain', run.plain), variant('guarded', run.guarded)], options);
+  const [plain, guarded] = series.map(({ iterationUs }) => iterationUs);
+  if (plain === undefined || guarded === undefined) throw new Error(`${name} was not measured`);
+  const ratios = pairwiseRatios(guarded, plain);
+  return {
+    result: row(`guard/${name}`, ratios, {
+      plainUs: summarize(plain).median,
+      guardedUs: summarize(guarded).median,
+      sizeFactor,
+    }),
+    ratios,
+  };
+}
+
+function row(name: string, ratios: readonly number[], more: Result['more'] = {}): Result {
+  const { median, low, high } = summarize(ratios);
+  return { name, value: median, unit: 'ratio', low, high, more };
+}
+
+/** Of each round's ratios; the spread is that of the rounds' means. */
+function meanRow(name: string, outcomes: readonly Outcome[]): Result[] {
+  if (outcomes.length === 0) return [];
+  const sizes = geometricMeans(outcomes.map(({ result }) => [Number(result.more?.['sizeFactor'])]));
+  return [
+    row(name, geometricMeans(outcomes.map(({ ratios }) => ratios)), {
+      sizeFactor: sizes[0] ?? Number.NaN,
+      cases: outcomes.length,
+    }),
+  ];
+}
+
+async function run({ quick, only, progress }: ExperimentOptions): Promise<readonly Result[]> {
+  v8.setFlagsFromString('--wasm-sync-tier-up');
+  const space = createAddressSpace();
+  const wanted = (name: string): boolean => name.includes(only);
+  const measureAll = (cases: readonly Case[], options: MeasureOptions): Outcome[] =>
+    cases.map((one) => {
+      const outcome = measureCase(one, options);
+      progress(`${one.name}: ${outcome.result.value.toFixed(2)}`);
+      return outcome;
+    });
+
+  const kernelOptions = quick ? QUICK_KERNEL_RUNS : KERNEL_RUNS;
+  const control = wanted('control') ? measureAll([await controlCase()], kernelOptions) : [];
+  const kernels: Outcome[] = [];
+  for (const name of Object.keys(KERNELS).filter(wanted)) {
+    kernels.push(...measureAll([await kernelCase(name, space)], kernelOptions));
+  }
+  const scripts = Object.keys(SCRIPTS).map((name) => `quickjs-${name}`);
+  const queries = Object.keys(QUERIES).map((name) => `sqlite-${name}`);
+  const options = quick ? QUICK_APPLICATION_RUNS : APPLICATION_RUNS;
+  const applications = [
+    ...measureAll(await quickJsCases(scripts.filter(wanted), space), options),
+    ...measureAll(await sqliteCases(queries.filter(wanted), space), options),
+  ];
+  const outcomes = [...kernels, ...applications];
+  if (control.length + outcomes.length === 0) throw new RangeError(`no case has '${only}' in its name`);
+  return [
+    ...[...control, ...outcomes].map(({ result }) => result),
+    ...meanRow('guard/geomean-kernels', kernels),
+    ...meanRow('guard/geomean-applications', applications),
+    ...meanRow('guard/geomean', outcomes),
+  ];
+}
+
+export const experiment: Experiment = {
+  name: 'guard',
+  summary: 'the time of guarded modules, as a ratio to the same modules unguarded',
+  method: [
+    'Plain: the module as it is, in a memory of its own. Guarded: after the guard, in a home of a 4 GiB shared memory.',
+    'Same process, same V8, warmed up until neither gets faster; V8 optimises at once instead of in the background',
+    '(--wasm-sync-tier-up), so that no case is measured half-compiled. Then batches alternate (A B, B A, …). A ratio is',
+    'taken for each pair of batches; shown are the median and the quartiles over all pairs. plainUs and guardedUs are',
+    'the median times of one run. Included: guards, marks of dirty chunks, the additional parameter of each function.',
+    'Not included: making and restoring homes, calls between functions. Results of both are compared, and with a',
+    'computation outside of the guest where there is one. sizeFactor: bytes of Wasm after the guard by before.',
+    'guard/control is plain against plain, and in no mean: it shows what a ratio of 1 looks like on this machine.',
+  ],
+  run,
+};
+
+if (import.meta.main) process.exitCode = await runExperiment(experiment, process.argv.slice(2));
