@@ -47,6 +47,7 @@ export const ERRORS = {
   STORE_IN_USE: { status: 503, exit: 6, title: 'Another server uses the function store' },
   LISTEN_FAILED: { status: 500, exit: 6, title: 'The server cannot listen at this address' },
   SERVER_UNREACHABLE: { status: 502, exit: 6, title: 'No server answers at this address' },
+  SERVER_STARTING: { status: 503, exit: 6, title: 'The server is not ready yet' },
   SERVER_STOPPED: { status: 503, exit: 6, title: 'The worker server is stopped' },
   INTERNAL: { status: 500, exit: 1, title: 'Something went wrong that should not' },
 } as const satisfies Record<string, ErrorRow>;

@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { JordError } from '../errors.ts';
+import { serve } from '../gateway/gateway.fixture.ts';
+import { type Behaviour, EMPTY_MODULE, MemoryWorker } from '../gateway/memory-worker.fixture.ts';
+import type { FunctionInfo, HttpRequest } from '../server/types.ts';
+import { jord, type Run, type RunOptions } from './cli.fixture.ts';
+
+/** A gateway over these functions, and commands that talk to it. */
+async function start(
+  t: TestContext,
+  behaviours: Readonly<Record<string, Behaviour>> = {},
+  token?: string,
+): Promise<{
+  readonly url: string;
+  readonly run: (parameters: readonly string[], options?: RunOptions) => Promise<Run>;
+}> {
+  const { url } = await serve(t, new MemoryWorker(behaviours), token === undefined ? {} : { token });
+  return {
+    url,
+    run: (parameters, options = {}) => jord(parameters, { ...options, env: { JORD_URL: url, ...options.env } }),
+  };
+}
+
+function temporaryFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'jord-cli-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+const echo: Behaviour = (body) => ({ body });
+
+test('help and version', async () => {
+  const help = await jord(['--help']);
+  assert.equal(help.code, 0);
+  for (const command of ['serve', 'deploy', 'invoke', 'list', 'inspect', 'remove'])
+    assert.ok(help.stdout.includes(`  ${command}`));
+  assert.match(help.stdout, /Examples:[\s\S]+Exit codes:/);
+  const serveHelp = await jord(['serve', '--help']);
+  assert.equal(serveHelp.code, 0);
+  assert.match(serveHelp.stdout, /--body-limit/);
+  assert.match((await jord(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('wrong usage: one line that says what is wrong, one that says where to look, exit code 2', async () => {
+  const cases = [
+    [['sevre'], /^jord: unknown command 'sevre'/],
+    [['deploy'], /^jord: missing required argument 'file'\n.*`jord deploy --help`/],
+    [['serve', '--port', '70000'], /^jord: .*'70000' is invalid\. A port is a number/],
+    [['deploy', 'x.wat'], /^jord: x\.wat is neither/],
+    [['deploy', 'missing.wasm'], /^jord: Cannot read missing\.wasm: there is no such file/],
+    [['deploy', 'Bad Name.wasm'], /^jord: "Bad Name", from the name of the file, .* --name/],
+    [['deploy', 'x.wasm', '--runtime', 'stub'], /^jord: --runtime is for AssemblyScript/],
+    [['invoke', 'a', '--data', 'x', '--data-file', 'y'], /^jord: Give either/],
+    [['invoke', 'a', '--data', 'x', '-X', 'get'], /^jord: GET is sent without a body/],
+  ] as const;
+  const check = async ([parameters, expected]: (typeof cases)[number]): Promise<void> => {
+    const { code, stdout, stderr } = await jord(parameters);
+    assert.match(stderr, expected);
+    assert.equal(code, 2, stderr);
+    assert.equal(stdout, '');
+    assert.ok(stderr.split('\n').length <= 4, stderr);
+  };
+  await Promise.all(cases.map(check));
+});
+
+test('variables of the environment are checked like options, and empty ones count as not set', async () => {
+  const wrong = await jord(['serve'], { env: { PORT: 'http' } });
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /^jord: .*'http' from env 'PORT' is invalid/);
+  const empty = await jord(['list', '--server', 'http://127.0.0.1:1'], { env: { JORD_TOKEN: '' } });
+  assert.equal(empty.code, 6);
+});
+
+test('deploy, list, inspect, invoke, remove', async (t) => {
+  const { url, run } = await start(t);
+  const file = join(temporaryFolder(t), 'my-function.wasm');
+  writeFileSync(file, EMPTY_MODULE);
+  assert.match((await run(['list'])).stdout, /^No function is deployed/);
+
+  const deployed = await run(['deploy', file, '--memory-limit', '128KiB']);
+  assert.equal(deployed.code, 0, deployed.stderr);
+  assert.match(deployed.stdout, /^Deployed my-function, version [0-9a-f]{12}: 8 B, ready in [\d.]+ ms\.\n/);
+  assert.ok(deployed.stdout.includes(`curl --data 'world' ${url}/fn/my-function\n`));
+  const other = await run(['deploy', file, '--name', 'other', '--json']);
+  assert.equal((JSON.parse(other.stdout) as FunctionInfo).name, 'other');
+
+  const { stdout: table } = await run(['list']);
+  assert.match(
+    table,
+    /^NAME +VERSION +SIZE +MEMORY LIMIT +DEPLOYED\nmy-function +[0-9a-f]{12} +8 B +128 KiB +\d{4}-[^\n]+Z\nother /,
+  );
+  const { functions } = JSON.parse((await run(['ls', '--json'])).stdout) as { functions: readonly FunctionInfo[] };
+  assert.deepEqual(
+    functions.map(({ name, memoryLimitBytes }) => [name, memoryLimitBytes]),
+    [
+      ['my-function', 131072],
+      ['other', 1048576],
+    ],
+  );
+  const inspected = await run(['inspect', 'my-function']);
+  assert.match(inspected.stdout, /^name +my-function\nurl +http/);
+  assert.deepEqual(JSON.parse((await run(['inspect', 'my-function', '--json'])).stdout), functions[0]);
+
+  assert.equal((await run(['invoke', 'my-function', '--data', 'x'])).stdout, 'x');
+  const removed = await run(['remove', 'my-function', 'other']);
+  assert.equal(removed.stdout, 'Removed my-function.\nRemoved other.\n');
+  for (const command of [
+    ['inspect', 'other'],
+    ['rm', 'other'],
+    ['invoke', 'other'],
+  ]) {
+    const gone = await run(command);
+    assert.equal(gone.code, 4);
+    assert.match(gone.stderr, /^jord: No function "other" is deployed\.\n +`jord list` shows/);
+  }
+});
+
+test('what the server refuses', async (t) => {
+  const { run } = await start(t);
+  const file = join(temporaryFolder(t), 'text.wasm');
+  writeFileSync(file, 'this is not WebAssembly');
+  const refused = await run(['deploy', file]);
+  assert.equal(refused.code, 3);
+  assert.equal(refused.stderr, 'jord: The module does not begin with the magic number of WebAssembly.\n');
+});
+
+test('invoke: the body from everywhere, the response as it is', async (t) => {
+  const { run } = await start(t, { echo });
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, value) => value));
+  const file = join(temporaryFolder(t), 'body');
+  writeFileSync(file, bytes);
+  const raw = bytes.toString('latin1');
+  const cases = [
+    [[], bytes, raw],
+    [['--data-file', '-'], bytes, raw],
+    [['-f', file], 'not this', raw],
+    [['-d', 'ä'], 'not this', Buffer.from('ä').toString('latin1')],
+    [['-d', ''], 'not this', ''],
+    [[], Buffer.alloc(3_000_000, 'x'), 'x'.repeat(3_000_000)],
+  ] as const;
+  const check = async ([parameters, stdin, expected]: (typeof cases)[number]): Promise<void> => {
+    assert.ok((await run(['invoke', 'echo', ...parameters], { stdin })).stdout === expected, parameters.join(' '));
+  };
+  await Promise.all(cases.map(check));
+});
+
+test('invoke: method, path, query, fields and type', async (t) => {
+  const mirror: Behaviour = (_body, { http }) => {
+    const { method, path, query, headers } = http as HttpRequest;
+    return {
+      body: Buffer.from(JSON.stringify({ method, path, query, headers })),
+      status: 201,
+      headers: [['x-answer', 'yes']],
+    };
+  };
+  const { run } = await start(t, { mirror }, 's3cret');
+  const parameters = [
+    '-X',
+    'patch',
+    '--path',
+    'a%20b?c=d',
+    '-t',
+    'text/x',
+    '-H',
+    'X-One: 1',
+    '-H',
+    'Authorization: Bearer mine',
+  ];
+  const { code, stdout } = await run(['invoke', 'mirror', ...parameters, '--include'], {
+    env: { JORD_TOKEN: 's3cret' },
+  });
+  assert.equal(code, 0);
+  const [head = '', body = ''] = stdout.split('\n\n');
+  assert.match(head, /^201 Created\n/);
+  assert.match(head, /^x-answer: yes$/m);
+  const seen = JSON.parse(body) as HttpRequest;
+  assert.deepEqual([seen.method, seen.path, seen.query], ['PATCH', '/a%20b', 'c=d']);
+  const fields = new Map(seen.headers);
+  assert.equal(fields.get('content-type'), 'text/x');
+  assert.equal(fields.get('x-one'), '1');
+  assert.equal(fields.get('authorization'), 'Bearer mine');
+  const get = await run(['invoke', 'mirror', '--method', 'GET']);
+  assert.equal((JSON.parse(get.stdout) as HttpRequest).method, 'GET');
+});
+
+test('invoke: a fault is told on standard error, and nothing on standard output', async (t) => {
+  const details = {
+    function: 'faulty',
+    fault: 'memory-access',
+    reason: 'r',
+    address: '0x10',
+    access: 'write',
+    sizeBytes: 8,
+    backtrace: ['store', 'handle'],
+  };
+  const { run } = await start(t, {
+    faulty: () => {
+      throw new JordError('FUNCTION_FAULT', 'faulty failed: r.', details);
+    },
+  });
+  const { code, stdout, stderr } = await run(['invoke', 'faulty']);
+  assert.equal(code, 5);
+  assert.equal(stdout, '');
+  assert.match(
+    stderr,
+    /^jord: faulty failed: r\.\n +fault +memory-access\n +access +write of 8 bytes at 0x10\n +backtrace +store\n +handle\n$/,
+  );
+});
+
+test('invoke: an error status of the function is its response, with exit code 5', async (t) => {
+  const { run } = await start(t, {
+    picky: () => ({ body: Buffer.from('no such item'), status: 404 }),
+    problem: () => ({
+      body: Buffer.from('{"code":"X"}'),
+      status: 400,
+      headers: [['content-type', 'application/problem+json']],
+    }),
+    moved: () => ({ body: Buffer.from('over there'), status: 302, headers: [['location', 'http://127.0.0.1:1/']] }),
+  });
+  const picky = await run(['invoke', 'picky']);
+  assert.deepEqual([picky.code, picky.stdout], [5, 'no such item']);
+  assert.equal(picky.stderr, 'jord: The function answered with status 404.\n');
+  const problem = await run(['invoke', 'problem']);
+  assert.deepEqual([problem.code, problem.stdout], [5, '{"code":"X"}']);
+  const moved = await run(['invoke', 'moved']);
+  assert.deepEqual([moved.code, moved.stdout], [0, 'over there']);
+});
+
+test('a token', async (t) => {
+  const { run } = await start(t, { echo }, 's3cret');
+  const without = await run(['list']);
+  assert.equal(without.code, 2);
+  assert.match(without.stderr, /is missing\.\n +Give the token of the server with --token or JORD_TOKEN/);
+  assert.equal((await run(['list', '--token', 'wrong'])).code, 2);
+  assert.equal((await run(['list', '--token', 's3cret'])).code, 0);
+  assert.equal((await run(['list'], { env: { JORD_TOKEN: 's3cret' } })).code, 0);
+});
+
+test('no server, and a server that is something else', async (t) => {
+  const nobody = await jord(['list', '--server', 'http://127.0.0.1:9']);
+  assert.equal(nobody.code, 6);
+  assert.match(
+    nobody.stderr,
+    /^jord: No server answers at http:\/\/127\.0\.0\.1:9: .+\n +Start a server with `jord serve`/,
+  );
+  const other = createServer((_request, response) => response.end('<h1>It works!</h1>')).listen(0, '127.0.0.1');
+  t.after(() => other.close());
+  await new Promise((resolve) => other.once('listening', resolve));
+  const { port } = other.address() as AddressInfo;
+  const stranger = await jord(['list', '--server', `http://127.0.0.1:${port}`]);
+  assert.equal(stranger.code, 6);
+  assert.match(stranger.stderr, /is not a Jord server/);
+});

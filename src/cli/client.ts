@@ -1,0 +1,159 @@
+/** The HTTP API of a Jord server, as the commands use it. */
+
+import { ERRORS, type ErrorCode, JordError } from '../errors.ts';
+import type { FunctionInfo } from '../server/types.ts';
+import type { ServerOptions } from './options.ts';
+
+const PROBLEM_TYPE_PREFIX = 'urn:jord:error:';
+
+export interface Invocation {
+  readonly method: string;
+  /** Behind /fn/<name>: '' or with a leading slash, percent-encoded. */
+  readonly path: string;
+  /** Without the question mark. */
+  readonly query: string;
+  readonly headers: readonly (readonly [string, string])[];
+  /** undefined for a request without one. */
+  readonly body: Uint8Array<ArrayBuffer> | undefined;
+}
+
+/** Throws the error that the server answers with, and SERVER_UNREACHABLE when it does not answer (as a Jord server would). */
+export class Client {
+  readonly #server: string;
+  readonly #token: string | undefined;
+
+  constructor({ server, token }: ServerOptions) {
+    this.#server = server;
+    this.#token = token;
+  }
+
+  async list(): Promise<readonly FunctionInfo[]> {
+    const { functions } = (await this.#manage('GET', '/functions')) as { functions: readonly FunctionInfo[] };
+    return functions;
+  }
+
+  async inspect(name: string): Promise<FunctionInfo> {
+    return (await this.#manage('GET', functionPath(name))) as FunctionInfo;
+  }
+
+  async deploy(
+    name: string,
+    module: Uint8Array<ArrayBuffer>,
+    memoryLimitBytes: number | undefined,
+  ): Promise<FunctionInfo> {
+    const query = memoryLimitBytes === undefined ? '' : `?memory_limit_bytes=${memoryLimitBytes}`;
+    return (await this.#manage('PUT', functionPath(name) + query, module)) as FunctionInfo;
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#manage('DELETE', functionPath(name));
+  }
+
+  /** The response is the function's own, whatever its status; the server's own errors are thrown. The token is not sent. */
+  async invoke(name: string, { method, path, query, headers, body }: Invocation): Promise<Response> {
+    const url = `${this.invocationUrl(name)}${path}${query === '' ? '' : `?${query}`}`;
+    const response = await this.#fetch(url, { method, headers: toHeaders(headers), body: body ?? null });
+    const problem = response.ok ? undefined : await readProblem(response.clone());
+    if (problem !== undefined) throw problem;
+    return response;
+  }
+
+  /** Where a function is invoked. */
+  invocationUrl(name: string): string {
+    return `${this.#server}/fn/${encodeURIComponent(name)}`;
+  }
+
+  async #manage(method: string, path: string, body?: Uint8Array<ArrayBuffer>): Promise<unknown> {
+    const headers: Record<string, string> = {};
+    if (this.#token !== undefined) headers['authorization'] = `Bearer ${this.#token}`;
+    if (body !== undefined) headers['content-type'] = 'application/wasm';
+    const response = await this.#fetch(`${this.#server}${path}`, { method, headers, body: body ?? null });
+    if (response.status === 204) return undefined;
+    const isJson = response.headers.get('content-type')?.startsWith('application/json') === true;
+    if (response.ok && isJson) return await response.json();
+    throw (await readProblem(response)) ?? this.#notJord(response);
+  }
+
+  async #fetch(url: string, options: RequestInit): Promise<Response> {
+    try {
+      return await fetch(url, { ...options, redirect: 'manual' });
+    } catch (error) {
+      throw this.#unreachable(error);
+    }
+  }
+
+  #unreachable(error: unknown): JordError {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+    const reasons: Readonly<Record<string, string>> = {
+      ECONNREFUSED: 'nothing listens there',
+      ENOTFOUND: 'no such host name',
+      EAI_AGAIN: 'the host name cannot be resolved now',
+      ETIMEDOUT: 'no answer in time',
+      UND_ERR_CONNECT_TIMEOUT: 'no answer in time',
+      ECONNRESET: 'it closed the connection',
+      UND_ERR_SOCKET: 'it closed the connection',
+    };
+    const reason = reasons[code] ?? (cause instanceof Error ? cause.message : String(cause));
+    return new JordError(
+      'SERVER_UNREACHABLE',
+      `No server answers at ${this.#server}: ${reason}.`,
+      {},
+      { cause: error },
+    );
+  }
+
+  #notJord(response: Response): JordError {
+    const message = `What answers at ${this.#server} (status ${response.status}) is not a Jord server.`;
+    return new JordError('SERVER_UNREACHABLE', message);
+  }
+}
+
+function functionPath(name: string): string {
+  return `/functions/${encodeURIComponent(name)}`;
+}
+
+/** Throws BAD_OPTION for fields that cannot be sent. */
+function toHeaders(fields: Invocation['headers']): Headers {
+  const headers = new Headers();
+  for (const [name, value] of fields) {
+    try {
+      headers.append(name, value);
+    } catch (error) {
+      throw new JordError(
+        'BAD_OPTION',
+        `HTTP does not allow the header field ${JSON.stringify(`${name}: ${value}`)}.`,
+        {},
+        { cause: error },
+      );
+    }
+  }
+  return headers;
+}
+
+/** The error that a problem document of a Jord server stands for; undefined for any other response. */
+async function readProblem(response: Response): Promise<JordError | undefined> {
+  if (response.headers.get('content-type') !== 'application/problem+json') return undefined;
+  let document: unknown;
+  try {
+    document = await response.json();
+  } catch {
+    return undefined;
+  }
+  if (typeof document !== 'object' || document === null) return undefined;
+  const {
+    type,
+    title: _title,
+    status: _status,
+    detail,
+    instance: _instance,
+    code,
+    ...details
+  } = document as Record<string, unknown>;
+  if (typeof code !== 'string' || !isErrorCode(code) || type !== PROBLEM_TYPE_PREFIX + code) return undefined;
+  return new JordError(code, String(detail), details);
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
+}

@@ -1,0 +1,71 @@
+/** `jord deploy`: a module, or a source that is compiled first, to a server. */
+
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { JordError } from '../errors.ts';
+import type { Runtime } from '../functions/compile.ts';
+import { checkFunctionName, isFunctionName } from '../functions/name.ts';
+import { Client } from './client.ts';
+import { formatBytes, type ServerOptions } from './options.ts';
+import { printJson, printLine } from './output.ts';
+
+export interface DeployCommandOptions extends ServerOptions {
+  readonly name?: string;
+  readonly memoryLimit?: number;
+  readonly runtime?: Runtime;
+  readonly json?: boolean;
+}
+
+export async function deploy(path: string, options: DeployCommandOptions): Promise<void> {
+  const name = options.name ?? nameOf(path);
+  checkFunctionName(name);
+  const module = await readModule(path, options.runtime);
+  const client = new Client(options);
+  const info = await client.deploy(name, module, options.memoryLimit);
+  if (options.json === true) {
+    printJson(info);
+    return;
+  }
+  printLine(
+    `Deployed ${name}, version ${info.version.slice(0, 12)}: ${formatBytes(info.sizeBytes)}, ready in ${info.deployMs.toFixed(1)} ms.`,
+  );
+  printLine(`Try:  curl --data 'world' ${client.invocationUrl(name)}`);
+}
+
+/** The file's name without its extension. */
+function nameOf(path: string): string {
+  const name = basename(path).replace(/\.(?:wasm|ts)$/, '');
+  if (isFunctionName(name)) return name;
+  throw new JordError(
+    'FUNCTION_NAME_INVALID',
+    `${JSON.stringify(name)}, from the name of the file, cannot be the name of a function. Give one with --name.`,
+  );
+}
+
+async function readModule(path: string, runtime: Runtime | undefined): Promise<Uint8Array<ArrayBuffer>> {
+  if (path.endsWith('.ts')) {
+    await readInput(path);
+    const { compileSource } = await import('../functions/compile.ts');
+    return compileSource(path, runtime === undefined ? {} : { runtime });
+  }
+  if (runtime !== undefined) throw new JordError('BAD_OPTION', '--runtime is for AssemblyScript sources (.ts).');
+  if (path.endsWith('.wasm')) return readInput(path);
+  const message = `${path} is neither a WebAssembly module (.wasm) nor an AssemblyScript source (.ts).`;
+  throw new JordError('BAD_OPTION', message);
+}
+
+/** The content of a file that the user named. Throws BAD_OPTION with the reason when it cannot be read. */
+export async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const reasons: Readonly<Record<string, string>> = {
+      ENOENT: 'there is no such file',
+      EACCES: 'no permission',
+      EISDIR: 'it is a folder',
+    };
+    const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
+    throw new JordError('BAD_OPTION', `Cannot read ${path}: ${reason}.`, {}, { cause: error });
+  }
+}

@@ -1,0 +1,97 @@
+/** Values of options and environment variables: parsed once, here, with errors that say what is possible. */
+
+import { InvalidArgumentError, Option } from 'commander';
+import { MEMORY_LIMIT_MAX, PAGE_SIZE } from '../../core/layout.ts';
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, B: 1, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
+
+/** A number of bytes: `65536`, `64KiB`, `16 MiB`, `1GiB`. */
+export function parseBytes(text: string): number {
+  const match = /^(\d{1,15})\s*([a-z]*)$/i.exec(text.trim());
+  const unit = UNITS[(match?.[2] ?? '').toUpperCase()];
+  const bytes = Number(match?.[1]) * (unit ?? Number.NaN);
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new InvalidArgumentError('Give a number of bytes such as 65536, 64KiB or 16MiB.');
+}
+
+/** The same between two bounds. */
+export function parseBytesWithin(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const bytes = parseBytes(text);
+    if (bytes >= min && bytes <= max) return bytes;
+    throw new InvalidArgumentError(`Possible are ${formatBytes(min)} to ${formatBytes(max)}.`);
+  };
+}
+
+export function parseMemoryLimit(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes > 0 && bytes <= MEMORY_LIMIT_MAX && bytes % PAGE_SIZE === 0) return bytes;
+  throw new InvalidArgumentError(`Possible are multiples of 64KiB up to ${formatBytes(MEMORY_LIMIT_MAX)}.`);
+}
+
+export function parsePort(text: string): number {
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65535) return port;
+  throw new InvalidArgumentError('A port is a number from 0 (any free one) to 65535.');
+}
+
+/** A header field as in `Name: value`, appended to those before. */
+export function collectHeader(
+  text: string,
+  previous: readonly (readonly [string, string])[] = [],
+): (readonly [string, string])[] {
+  const colon = text.indexOf(':');
+  if (colon < 1) throw new InvalidArgumentError('A header field looks like "Name: value".');
+  return [...previous, [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]];
+}
+
+export function parseToken(text: string): string {
+  if (/^[\x21-\x7e]+$/.test(text)) return text;
+  throw new InvalidArgumentError('A token is made of visible ASCII characters, without spaces.');
+}
+
+/** The address of a server, without a slash at its end. */
+export function parseServerUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isBase = url?.search === '' && url.hash === '' && url.username === '' && url.password === '';
+  if (url !== undefined && isBase && (url.protocol === 'http:' || url.protocol === 'https:'))
+    return url.href.replace(/\/+$/, '');
+  throw new InvalidArgumentError('An address looks like http://127.0.0.1:8080.');
+}
+
+/** What commands have that talk to a server. */
+export interface ServerOptions {
+  readonly server: string;
+  readonly token?: string;
+}
+
+export function serverOption(): Option {
+  return new Option('-s, --server <url>', 'address of the server')
+    .env('JORD_URL')
+    .default('http://127.0.0.1:8080')
+    .argParser(parseServerUrl);
+}
+
+export function tokenOption(description: string): Option {
+  return new Option('--token <token>', description).env('JORD_TOKEN').argParser(parseToken);
+}
+
+/** An empty variable counts as one that is not set, as in most tools. */
+export function dropEmptyVariables(environment: NodeJS.ProcessEnv): void {
+  for (const [name, value] of Object.entries(environment)) {
+    if (value === '' && (name === 'PORT' || name.startsWith('JORD_'))) delete environment[name];
+  }
+}
+
+/** For people: with a binary unit and three digits. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  const units = ['KiB', 'MiB', 'GiB'];
+  let value = bytes;
+  let unit = '';
+  while (value >= 1024 && units.length > 0) {
+    value /= 1024;
+    unit = units.shift() ?? '';
+  }
+  return `${value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(1)} ${unit}`;
+}

@@ -1,0 +1,210 @@
+/** The commands of `jord` and their options. What they do is loaded when one of them runs, so that help is quick. */
+
+import { Command, Option } from 'commander';
+import manifest from '../../package.json' with { type: 'json' };
+import { FUNCTION_NAME_RULE } from '../functions/name.ts';
+import type { DeployCommandOptions } from './deploy.ts';
+import type { InvokeCommandOptions } from './invoke.ts';
+import { LOG_FORMATS, LOG_THRESHOLDS } from './log.ts';
+import type { JsonOptions } from './manage.ts';
+import {
+  collectHeader,
+  parseBytesWithin,
+  parseMemoryLimit,
+  parsePort,
+  type ServerOptions,
+  serverOption,
+  tokenOption,
+} from './options.ts';
+import type { ServeOptions } from './serve.ts';
+
+const MIB = 2 ** 20;
+const BODY_LIMIT_MAX = 256 * MIB;
+const TOKEN_OF_SERVER = 'token of the server, where it has one';
+
+/** `setExitCode` gets the exit code of a command that has more to say than success or an error. */
+export function createProgram(setExitCode: (code: number) => void): Command {
+  const program = new Command('jord')
+    .description('A worker server for WebAssembly functions, and the commands to use it.')
+    .version(manifest.version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'jord: ')) })
+    .configureHelp({ showGlobalOptions: false })
+    .addHelpText('after', PROGRAM_HELP);
+  addServe(program);
+  addDeploy(program);
+  addInvoke(program, setExitCode);
+  addManagement(program);
+  for (const command of program.commands)
+    command.showHelpAfterError(`      \`jord ${command.name()} --help\` shows what is possible.`);
+  return program.showHelpAfterError('      `jord --help` shows what is possible.');
+}
+
+const PROGRAM_HELP = `
+Examples:
+  jord serve --demo                        a server on port 8080 with the demo functions
+  jord deploy hello.ts                     compile a function and deploy it
+  echo world | jord invoke hello           call it
+  jord list                                what is deployed
+
+Exit codes:
+  0  done                    4  no such function
+  1  a bug in jord           5  the function failed
+  2  wrong usage             6  server busy, not reachable or stopped
+  3  the input was refused`;
+
+function addServe(program: Command): void {
+  program
+    .command('serve')
+    .description('Run a server until SIGINT (Ctrl-C) or SIGTERM.')
+    .addOption(
+      new Option('-p, --port <port>', 'port to listen on; 0 takes any free one')
+        .env('PORT')
+        .default(8080)
+        .argParser(parsePort),
+    )
+    .addOption(
+      new Option('--host <address>', 'address to listen on; 0.0.0.0 for all').env('JORD_HOST').default('127.0.0.1'),
+    )
+    .addOption(new Option('-d, --data <folder>', 'folder of the function store').env('JORD_DATA').default('.jord'))
+    .addOption(tokenOption('who has it may manage functions from anywhere; without one, programs on this machine may'))
+    .addOption(
+      new Option('--body-limit <bytes>', 'largest body of an invocation')
+        .env('JORD_BODY_LIMIT')
+        .default(16 * MIB, '16MiB')
+        .argParser(parseBytesWithin(1, BODY_LIMIT_MAX)),
+    )
+    .addOption(
+      new Option('--module-limit <bytes>', 'largest module in a deploy')
+        .env('JORD_MODULE_LIMIT')
+        .default(64 * MIB, '64MiB')
+        .argParser(parseBytesWithin(8, BODY_LIMIT_MAX)),
+    )
+    .option('--demo', 'deploy the demo functions')
+    .addOption(
+      new Option('--log-level <level>', 'least level to log')
+        .env('JORD_LOG_LEVEL')
+        .default('info')
+        .choices(LOG_THRESHOLDS),
+    )
+    .addOption(
+      new Option('--log-format <format>', 'default: text on a terminal, json otherwise')
+        .env('JORD_LOG_FORMAT')
+        .choices(LOG_FORMATS),
+    )
+    .option('--access-log', 'log each request, at level info')
+    .addHelpText('after', SERVE_HELP)
+    .action(async (options: ServeOptions) => (await import('./serve.ts')).serve(options));
+}
+
+const SERVE_HELP = `
+The log goes to standard error. Sizes are bytes, or have a unit: 64KiB, 16MiB.
+
+Examples:
+  jord serve --demo
+  jord serve --port 9000 --data /var/lib/jord --access-log
+  JORD_TOKEN=… jord serve --host 0.0.0.0       managed from other machines, with the token`;
+
+function addDeploy(program: Command): void {
+  program
+    .command('deploy')
+    .description('Deploy a function, or replace it. Running invocations finish on the old version.')
+    .argument('<file>', 'WebAssembly module (.wasm) or AssemblyScript source (.ts)')
+    .option('-n, --name <name>', 'name of the function (default: of the file, without its extension)')
+    .addOption(
+      new Option(
+        '-m, --memory-limit <bytes>',
+        'memory that it may have (default: 1MiB above its initial memory)',
+      ).argParser(parseMemoryLimit),
+    )
+    .addOption(
+      new Option('--runtime <runtime>', 'memory management of an AssemblyScript source').choices([
+        'stub',
+        'minimal',
+        'incremental',
+      ]),
+    )
+    .addOption(serverOption())
+    .addOption(tokenOption(TOKEN_OF_SERVER))
+    .option('--json', 'print what is known of the function as JSON')
+    .addHelpText('after', DEPLOY_HELP)
+    .action(async (file: string, options: DeployCommandOptions) => (await import('./deploy.ts')).deploy(file, options));
+}
+
+const DEPLOY_HELP = `
+${FUNCTION_NAME_RULE}
+
+Examples:
+  jord deploy hello.ts
+  jord deploy build/resize.wasm --name image-resize --memory-limit 64MiB
+  jord deploy hello.ts --json | jq -r .version`;
+
+function addInvoke(program: Command, setExitCode: (code: number) => void): void {
+  program
+    .command('invoke')
+    .description(
+      'Call a function: the body from --data, --data-file or standard input, the response to standard output.',
+    )
+    .argument('<name>', 'name of the function')
+    .option('-d, --data <text>', 'body of the request')
+    .option('-f, --data-file <file>', 'file with the body of the request; "-" is standard input')
+    .option('-t, --type <type>', 'content type of the body')
+    .addOption(
+      new Option('-X, --method <method>', 'HTTP method').default('POST').argParser((text) => text.toUpperCase()),
+    )
+    .option('--path <path>', 'path behind /fn/<name>, may have a ?query')
+    .addOption(
+      new Option('-H, --header <field>', 'header field "Name: value"; may be given several times').argParser(
+        collectHeader,
+      ),
+    )
+    .option('-i, --include', 'print status and header fields of the response before its body')
+    .addOption(serverOption())
+    .addHelpText('after', INVOKE_HELP)
+    .action(async (name: string, options: InvokeCommandOptions) =>
+      setExitCode(await (await import('./invoke.ts')).invoke(name, options)),
+    );
+}
+
+const INVOKE_HELP = `
+Without --data and --data-file the body is standard input, unless that is a terminal or the method is GET or HEAD.
+
+Examples:
+  jord invoke hello --data world
+  jord invoke wordcount < book.txt
+  jord invoke checkout --data-file order.json --type application/json
+  jord invoke shop --method GET --path '/items?page=2' --include`;
+
+function addManagement(program: Command): void {
+  program
+    .command('list')
+    .alias('ls')
+    .description('List the deployed functions.')
+    .addOption(serverOption())
+    .addOption(tokenOption(TOKEN_OF_SERVER))
+    .option('--json', 'print all details as JSON')
+    .addHelpText('after', `\nExamples:\n  jord list\n  jord list --json | jq -r '.functions[].name'`)
+    .action(async (options: JsonOptions) => (await import('./manage.ts')).list(options));
+  program
+    .command('inspect')
+    .description('Show what is known of a function.')
+    .argument('<name>', 'name of the function')
+    .addOption(serverOption())
+    .addOption(tokenOption(TOKEN_OF_SERVER))
+    .option('--json', 'print it as JSON')
+    .addHelpText('after', '\nExamples:\n  jord inspect hello\n  jord inspect hello --json')
+    .action(async (name: string, options: JsonOptions) => (await import('./manage.ts')).inspect(name, options));
+  program
+    .command('remove')
+    .alias('rm')
+    .description('Remove functions. Running invocations finish.')
+    .argument('<name...>', 'names of the functions')
+    .addOption(serverOption())
+    .addOption(tokenOption(TOKEN_OF_SERVER))
+    .addHelpText('after', '\nExamples:\n  jord remove hello\n  jord remove catalog currency tax')
+    .action(async (names: readonly string[], options: ServerOptions) =>
+      (await import('./manage.ts')).remove(names, options),
+    );
+}

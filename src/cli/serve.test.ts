@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { jord, startServe } from './cli.fixture.ts';
+
+function temporaryFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'jord-serve-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Exports `handle`, which returns 0: an empty response. */
+const NOTHING = Buffer.from(
+  '0061736d01000000010701' +
+    '60027f7f017f' +
+    '0302' +
+    '0100' +
+    '070a01' +
+    '0668616e646c650000' +
+    '0a0601' +
+    '0400' +
+    '4100' +
+    '0b',
+  'hex',
+);
+
+test('serves until it is told to stop, and has its functions again after a restart', async (t) => {
+  const folder = temporaryFolder(t);
+  const first = await startServe(t, ['--data', folder]);
+  const env = { JORD_URL: first.url };
+  assert.match(first.stdout(), /^jord \d+\.\d+\.\d+ serves 0 functions at http:\/\/127\.0\.0\.1:\d+ \(kept in /);
+  const file = join(folder, 'nothing.wasm');
+  writeFileSync(file, NOTHING);
+  const deployed = await jord(['deploy', file], { env });
+  assert.equal(deployed.code, 0, deployed.stderr);
+  assert.deepEqual(await jord(['invoke', 'nothing', '-d', 'x'], { env }), { code: 0, stdout: '', stderr: '' });
+  assert.equal((await fetch(`${first.url}/readyz`)).status, 200);
+  assert.equal(await first.stop('SIGTERM'), 0);
+
+  const second = await startServe(t, [], { JORD_DATA: folder });
+  assert.match(second.stdout(), /serves 1 function at/);
+  assert.ok(second.stdout().includes(`curl --data 'world' ${second.url}/fn/nothing`));
+  assert.equal((await fetch(`${second.url}/fn/nothing`, { method: 'POST', body: 'world' })).status, 200);
+  assert.equal(await second.stop('SIGINT'), 0);
+});
+
+test('what keeps it from starting is told in one line', async (t) => {
+  const folder = temporaryFolder(t);
+  const other = createServer().listen(0, '127.0.0.1');
+  t.after(() => other.close());
+  await new Promise((resolve) => other.once('listening', resolve));
+  const { port } = other.address() as AddressInfo;
+  const busy = await jord(['serve', '--data', folder, '--port', String(port)]);
+  assert.equal(busy.code, 6);
+  assert.match(
+    busy.stderr,
+    /^jord: Cannot listen at 127\.0\.0\.1 port \d+: the port is in use\. Choose another one with --port[^\n]*\n$/,
+  );
+
+  writeFileSync(join(folder, 'file'), '');
+  const unwritable = await jord(['serve', '--port', '0', '--data', join(folder, 'file')]);
+  assert.equal(unwritable.code, 3);
+  assert.match(unwritable.stderr, /^jord: Cannot make the function store \S+file: [^\n]+\n$/);
+
+  const address = await jord(['serve', '--data', folder, '--port', '0', '--host', '192.0.2.1']);
+  assert.equal(address.code, 6);
+  assert.match(address.stderr, /^jord: Cannot listen at 192\.0\.2\.1 port 0: [^\n]+\n$/);
+
+  const server = await startServe(t, ['--data', folder]);
+  const second = await jord(['serve', '--port', '0', '--data', folder]);
+  assert.equal(second.code, 6);
+  assert.match(second.stderr, /^jord: Another server \(process \d+\) uses the function store [^\n]+\n$/);
+  assert.equal(await server.stop(), 0);
+});
+
+test('limits, token and logs are what the options say', async (t) => {
+  const options = [
+    '--data',
+    temporaryFolder(t),
+    '--body-limit',
+    '1KiB',
+    '--token',
+    's3cret',
+    '--access-log',
+    '--log-format',
+    'json',
+  ];
+  const server = await startServe(t, options);
+  assert.equal((await fetch(`${server.url}/functions`)).status, 401);
+  const headers = { authorization: 'Bearer s3cret' };
+  assert.equal((await fetch(`${server.url}/functions/a`, { method: 'PUT', headers, body: NOTHING })).status, 201);
+  assert.equal((await fetch(`${server.url}/fn/a`, { method: 'POST', body: 'x'.repeat(1024) })).status, 200);
+  assert.equal((await fetch(`${server.url}/fn/a`, { method: 'POST', body: 'x'.repeat(1025) })).status, 413);
+  assert.equal(await server.stop(), 0);
+  const messages = server
+    .stderr()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => (JSON.parse(line) as { message: string }).message.replace(/ in [\d.]+ ms$/, ''));
+  assert.deepEqual(messages, [
+    'GET /functions 401',
+    'PUT /functions/a 201',
+    'POST /fn/a 200',
+    'POST /fn/a 413',
+    'stopping',
+  ]);
+});
+
+test('a damaged store is reported, and the server serves the rest', async (t) => {
+  const folder = temporaryFolder(t);
+  const first = await startServe(t, ['--data', folder]);
+  for (const name of ['whole', 'broken'])
+    await fetch(`${first.url}/functions/${name}`, { method: 'PUT', body: NOTHING });
+  await first.stop();
+  writeFileSync(join(folder, 'functions', 'broken.json'), '{');
+  const second = await startServe(t, ['--data', folder]);
+  assert.match(second.stdout(), /serves 1 function at/);
+  assert.match(second.stderr(), /"level":"error".*The record of \\"broken\\" is damaged/);
+  assert.equal((await fetch(`${second.url}/fn/whole`, { method: 'POST' })).status, 200);
+  await second.stop();
+});
+
+test('--demo: the command that it prints works, once it prints it', async (t) => {
+  const server = await startServe(t, ['--data', temporaryFolder(t), '--demo']);
+  assert.equal((await fetch(`${server.url}/readyz`)).status, 200);
+  const url = /curl --data 'world' (\S+\/fn\/hello)\n/.exec(server.stdout())?.[1];
+  assert.ok(url !== undefined, server.stdout());
+  const response = await fetch(url, { method: 'POST', body: 'world' });
+  assert.equal(response.status, 200);
+  assert.match(await response.text(), /world/);
+  assert.equal(await server.stop(), 0);
+});

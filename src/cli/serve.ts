@@ -1,0 +1,97 @@
+/** `jord serve`: a worker server with its gateway, until a signal ends it. */
+
+import manifest from '../../package.json' with { type: 'json' };
+import { type Gateway, startGateway } from '../gateway/server.ts';
+import type { LogRecord, WorkerServer } from '../server/types.ts';
+import { startWorkerServer } from '../server/worker-server.ts';
+import { createLog, type LogEntry, type LogFormat, type LogThreshold } from './log.ts';
+import { printLine } from './output.ts';
+
+export interface ServeOptions {
+  readonly port: number;
+  readonly host: string;
+  readonly data: string;
+  readonly token?: string;
+  readonly bodyLimit: number;
+  readonly moduleLimit: number;
+  readonly demo?: boolean;
+  readonly logLevel: LogThreshold;
+  readonly logFormat?: LogFormat;
+  readonly accessLog?: boolean;
+}
+
+/** A second signal this soon is the same one, which reached the process by two ways. */
+const SAME_SIGNAL_MS = 500;
+const EXIT_INTERRUPTED = 130;
+
+/** Returns when the server has stopped. Throws what keeps it from starting. */
+export async function serve(options: ServeOptions): Promise<void> {
+  const format = options.logFormat ?? (process.stderr.isTTY ? 'text' : 'json');
+  const log = createLog(options.logLevel, format, (line) => process.stderr.write(line));
+  const stopped = stopSignal();
+  const worker = await startWorkerServer({ dataFolder: options.data, log: (record) => log(functionEntry(record)) });
+  try {
+    let isReady = false;
+    const gateway = await startGateway(worker, {
+      ...options,
+      bodyLimitBytes: options.bodyLimit,
+      moduleLimitBytes: options.moduleLimit,
+      accessLog: options.accessLog === true,
+      log: (record) => log({ ...record, function: '' }),
+      isReady: () => isReady,
+    });
+    try {
+      if (options.demo === true) await deployDemoFunctions(worker, log);
+      isReady = true;
+      announce(gateway, worker, options);
+      await stopped;
+      log({ level: 'info', function: '', message: 'stopping' });
+    } finally {
+      await gateway.close();
+    }
+  } finally {
+    await worker.stop();
+  }
+}
+
+async function deployDemoFunctions(worker: WorkerServer, log: (entry: LogEntry) => void): Promise<void> {
+  const { deployDemo } = await import('../../demo/deploy.ts');
+  await deployDemo(worker, (message) => log({ level: 'info', function: '', message }));
+}
+
+function announce(gateway: Gateway, worker: WorkerServer, options: ServeOptions): void {
+  const names = worker.list().map(({ name }) => name);
+  const example = names.includes('hello') ? 'hello' : names[0];
+  const lines = [
+    `jord ${manifest.version} serves ${countText(names.length)} at ${gateway.url} (kept in ${options.data})`,
+    example === undefined
+      ? 'Deploy one:  jord deploy hello.ts'
+      : `Try:  curl --data 'world' ${gateway.url}/fn/${example}`,
+  ];
+  if (options.token === undefined && !/^(?:127\.|localhost$|::1$)/.test(options.host)) {
+    lines.push('Other machines can invoke functions, but not manage them: no token is configured.');
+  }
+  printLine(lines.join('\n'));
+}
+
+function countText(count: number): string {
+  return count === 1 ? '1 function' : `${count} functions`;
+}
+
+/** Resolves at the first SIGINT or SIGTERM; another one ends the process at once. */
+function stopSignal(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let firstAtMs: number | undefined;
+  const onSignal = (): void => {
+    if (firstAtMs !== undefined && performance.now() - firstAtMs > SAME_SIGNAL_MS) process.exit(EXIT_INTERRUPTED);
+    firstAtMs ??= performance.now();
+    resolve();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return promise;
+}
+
+function functionEntry({ level, function: name, message, fault }: LogRecord): LogEntry {
+  return { level, function: name, message, ...(fault === undefined ? {} : { fields: { fault } }) };
+}

@@ -1,0 +1,75 @@
+/** Managing functions: deploy, list, inspect, remove. */
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { JordError } from '../errors.ts';
+import { checkFunctionName } from '../functions/name.ts';
+import type { DeployOptions, WorkerServer } from '../server/types.ts';
+import type { Access } from './access.ts';
+import { resource } from './routes.ts';
+
+const MEMORY_LIMIT = 'memory_limit_bytes';
+const EMPTY = new Uint8Array(0);
+
+export function functionsRoutes(
+  app: FastifyInstance,
+  worker: WorkerServer,
+  access: Access,
+  moduleLimitBytes: number,
+): void {
+  const before = (request: FastifyRequest): void => access.check(request.raw);
+  resource(app, '/functions', {
+    GET: { before, handler: () => ({ functions: worker.list() }) },
+  });
+  resource(app, '/functions/:name', {
+    GET: { before, handler: (request) => worker.inspect(functionName(request)) },
+    PUT: {
+      before: (request) => {
+        before(request);
+        functionName(request);
+        deployOptions(request);
+      },
+      bodyLimitBytes: moduleLimitBytes,
+      handler: (request, reply) => deploy(worker, request, reply),
+    },
+    DELETE: {
+      before,
+      handler: async (request, reply) => {
+        await worker.remove(functionName(request));
+        return reply.code(204).send();
+      },
+    },
+  });
+}
+
+async function deploy(worker: WorkerServer, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const name = functionName(request);
+  const module = request.body instanceof Uint8Array ? request.body : EMPTY;
+  const isNew = !worker.has(name);
+  const info = await worker.deploy(name, module, deployOptions(request));
+  if (isNew) reply.code(201).header('location', `/functions/${name}`);
+  return reply.send(info);
+}
+
+/** Throws FUNCTION_NAME_INVALID. */
+function functionName(request: FastifyRequest): string {
+  const { name } = request.params as { readonly name: string };
+  checkFunctionName(name);
+  return name;
+}
+
+/** Throws BAD_OPTION: a misspelt option must not be taken for the default. */
+function deployOptions(request: FastifyRequest): DeployOptions {
+  const query = request.query as Readonly<Record<string, string | readonly string[]>>;
+  for (const name of Object.keys(query)) {
+    if (name !== MEMORY_LIMIT) {
+      throw new JordError(
+        'BAD_OPTION',
+        `There is no query parameter ${JSON.stringify(name)} here. There is ${MEMORY_LIMIT}.`,
+      );
+    }
+  }
+  const text = query[MEMORY_LIMIT];
+  if (text === undefined) return {};
+  if (typeof text === 'string' && /^\d{1,15}$/.test(text)) return { memoryLimitBytes: Number(text) };
+  throw new JordError('BAD_OPTION', `${MEMORY_LIMIT} is a whole number of bytes, given once.`);
+}

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { HttpRequest } from '../server/types.ts';
+import { send, serve } from './gateway.fixture.ts';
+import { parseTarget } from './invoke-routes.ts';
+import { MemoryWorker } from './memory-worker.fixture.ts';
+
+test('what a URL means', () => {
+  const cases = {
+    '/fn/a': ['a', '', ''],
+    '/fn/a/': ['a', '/', ''],
+    '/fn/a?': ['a', '', ''],
+    '/fn/a?b/c': ['a', '', 'b/c'],
+    '/fn/a/b//c?d=e?f': ['a', '/b//c', 'd=e?f'],
+    '/fn/%61%2e%62/%41?%20': ['a.b', '/%41', '%20'],
+    '/fn/a%2fb/c': ['a/b', '/c', ''],
+    '/fn/': ['', '', ''],
+    '/fn/?a': ['', '', 'a'],
+  };
+  for (const [url, [name, path, query]] of Object.entries(cases))
+    assert.deepEqual(parseTarget(url), { name, path, query }, url);
+});
+
+/** Answers with what it sees of the request. */
+function mirror(): MemoryWorker {
+  return new MemoryWorker({
+    mirror: (_body, { http }) => {
+      const { method, path, query, headers } = http as HttpRequest;
+      return { body: Buffer.from(JSON.stringify({ method, path, query, headers })) };
+    },
+  });
+}
+
+test('method, path, query and fields reach the function', async (t) => {
+  const gateway = await serve(t, mirror());
+  const answer = await send(gateway, {
+    method: 'PATCH',
+    path: '/fn/mirror/a%20b/?x=1&y=%2F',
+    headers: { 'X-Custom': 'Value', 'Content-Type': 'text/x', Connection: 'close, x-hop', 'X-Hop': '1' },
+  });
+  const { method, path, query, headers } = answer.json as unknown as HttpRequest;
+  assert.equal(method, 'PATCH');
+  assert.equal(path, '/a%20b/');
+  assert.equal(query, 'x=1&y=%2F');
+  assert.deepEqual(
+    headers.filter(([name]) => name !== 'host' && name !== 'content-length'),
+    [
+      ['x-custom', 'Value'],
+      ['content-type', 'text/x'],
+    ],
+  );
+});
+
+test('the token of the server does not reach the function; other credentials do', async (t) => {
+  const gateway = await serve(t, mirror(), { token: 's3cret' });
+  const seen = async (authorization: string): Promise<boolean> => {
+    const answer = await send(gateway, { path: '/fn/mirror', headers: { authorization } });
+    assert.equal(answer.status, 200);
+    return (answer.json as unknown as HttpRequest).headers.some(([name]) => name === 'authorization');
+  };
+  assert.equal(await seen('Bearer s3cret'), false);
+  assert.equal(await seen('Bearer other'), true);
+});
+
+test('names that cannot be and functions that are not', async (t) => {
+  const gateway = await serve(t, mirror());
+  for (const path of [
+    '/fn/',
+    '/fn/..',
+    '/fn/../functions',
+    '/fn/%2e%2e/x',
+    '/fn/Mirror',
+    '/fn/a%2Fb',
+    '/fn/a%00',
+    `/fn/${'x'.repeat(300)}`,
+  ]) {
+    const answer = await send(gateway, { path, method: 'POST', body: 'x' });
+    assert.equal(answer.status, 400, path);
+    assert.equal(answer.json['code'], 'FUNCTION_NAME_INVALID');
+  }
+  const unknown = await send(gateway, { path: '/fn/unknown/x?y' });
+  assert.equal(unknown.status, 404);
+  assert.equal(unknown.json['code'], 'FUNCTION_UNKNOWN');
+  assert.equal(unknown.json['name'], 'unknown');
+});
+
+test('status and fields of the response are what the function set', async (t) => {
+  const gateway = await serve(
+    t,
+    new MemoryWorker({
+      page: () => ({
+        body: Buffer.from('<p>'),
+        status: 201,
+        headers: [
+          ['content-type', 'text/html'],
+          ['set-cookie', 'a=1'],
+          ['set-cookie', 'b=2'],
+          ['content-length', '1'],
+          ['transfer-encoding', 'chunked'],
+        ],
+      }),
+      nothing: () => ({ status: 204 }),
+      moved: () => ({ status: 302, headers: [['location', '/elsewhere']] }),
+      wrong: () => ({ status: 101 }),
+      split: () => ({ headers: [['x', 'a\r\nb: c']] }),
+    }),
+  );
+  const page = await send(gateway, { path: '/fn/page', headers: { 'content-type': 'text/plain' } });
+  assert.equal(page.status, 201);
+  assert.equal(page.headers['content-type'], 'text/html');
+  assert.deepEqual(page.headers['set-cookie'], ['a=1', 'b=2']);
+  assert.equal(page.headers['content-length'], '3');
+  assert.equal(page.body.toString(), '<p>');
+  const nothing = await send(gateway, { path: '/fn/nothing' });
+  assert.equal(nothing.status, 204);
+  assert.equal(nothing.headers['content-type'], undefined);
+  const moved = await send(gateway, { path: '/fn/moved' });
+  assert.equal(moved.headers.location, '/elsewhere');
+  for (const name of ['wrong', 'split']) {
+    const answer = await send(gateway, { path: `/fn/${name}` });
+    assert.equal(answer.status, 502);
+    assert.equal(answer.json['fault'], 'bad-response');
+    assert.equal(answer.headers['x'], undefined);
+  }
+});
+
+test('HEAD runs the function and leaves its body out', async (t) => {
+  const gateway = await serve(
+    t,
+    new MemoryWorker({ four: () => ({ body: Buffer.from('four'), headers: [['x-a', 'b']] }) }),
+  );
+  const answer = await send(gateway, { method: 'HEAD', path: '/fn/four' });
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers['content-length'], '4');
+  assert.equal(answer.headers['x-a'], 'b');
+  assert.equal(answer.body.length, 0);
+});
+
+test('bodies of megabytes, many at a time', async (t) => {
+  const gateway = await serve(t, new MemoryWorker({ echo: (body) => ({ body }) }));
+  const answers = await Promise.all(
+    Array.from({ length: 8 }, async (_, index) => {
+      const body = Buffer.alloc(2_000_000, index + 1);
+      const answer = await send(gateway, { method: 'POST', path: '/fn/echo', body });
+      return answer.body.equals(body);
+    }),
+  );
+  assert.ok(answers.every((isSame) => isSame));
+});

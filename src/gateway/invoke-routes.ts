@@ -1,0 +1,87 @@
+/** Invocations: any method on /fn/<name> and below. */
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { JordError } from '../errors.ts';
+import { checkFunctionName } from '../functions/name.ts';
+import type { HttpRequest, InvokeResult, WorkerServer } from '../server/types.ts';
+import type { Access } from './access.ts';
+import { requestFields, responseFields, responseStatus } from './http-fields.ts';
+
+const PREFIX = '/fn/';
+const DEFAULT_CONTENT_TYPE = 'application/octet-stream';
+const EMPTY = new Uint8Array(0);
+
+/** Which function a URL means, and what it sees of the URL. */
+export interface InvocationTarget {
+  readonly name: string;
+  /** With its leading slash, as sent, not percent-decoded; '' when there is nothing. */
+  readonly path: string;
+  readonly query: string;
+}
+
+/** Takes a URL apart that begins with /fn/. The name is percent-decoded; nothing is checked. */
+export function parseTarget(url: string): InvocationTarget {
+  const queryAt = url.indexOf('?');
+  const pathEnd = queryAt === -1 ? url.length : queryAt;
+  const slashAt = url.indexOf('/', PREFIX.length);
+  const nameEnd = slashAt === -1 || slashAt > pathEnd ? pathEnd : slashAt;
+  return {
+    name: decodeURIComponent(url.slice(PREFIX.length, nameEnd)),
+    path: url.slice(nameEnd, pathEnd),
+    query: url.slice(pathEnd + 1),
+  };
+}
+
+/** The HTTP side of an invocation. The fields are collected when the function asks, since most never do. */
+class IncomingRequest implements HttpRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly #rawHeaders: readonly string[];
+  readonly #access: Access;
+  #headers: HttpRequest['headers'] | undefined;
+
+  constructor(request: FastifyRequest, target: InvocationTarget, access: Access) {
+    this.method = request.method;
+    this.path = target.path;
+    this.query = target.query;
+    this.#rawHeaders = request.raw.rawHeaders;
+    this.#access = access;
+  }
+
+  /** Without the token of the server, which is none of the function's business. */
+  get headers(): HttpRequest['headers'] {
+    this.#headers ??= requestFields(
+      this.#rawHeaders,
+      (name, value) => name === 'authorization' && this.#access.isToken(value),
+    );
+    return this.#headers;
+  }
+}
+
+export function invokeRoutes(app: FastifyInstance, worker: WorkerServer, access: Access): void {
+  app.route({
+    method: app.supportedMethods,
+    url: `${PREFIX}*`,
+    // Refused before the body is read.
+    onRequest: async (request) => {
+      const { name } = parseTarget(request.raw.url ?? '');
+      checkFunctionName(name);
+      if (!worker.has(name)) throw new JordError('FUNCTION_UNKNOWN', `No function "${name}" is deployed.`, { name });
+    },
+    handler: async (request, reply) => {
+      const target = parseTarget(request.raw.url ?? '');
+      const body = request.body instanceof Uint8Array ? request.body : EMPTY;
+      const result = await worker.invoke(target.name, body, { http: new IncomingRequest(request, target, access) });
+      return sendResult(request, reply, target.name, result);
+    },
+  });
+}
+
+function sendResult(request: FastifyRequest, reply: FastifyReply, name: string, result: InvokeResult): FastifyReply {
+  const { body } = result;
+  reply.code(responseStatus(name, result.status));
+  reply.header('content-type', request.contentType ?? DEFAULT_CONTENT_TYPE).header('x-content-type-options', 'nosniff');
+  for (const [field, value] of responseFields(name, result.headers)) reply.header(field, value);
+  return reply.send(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+}

@@ -1,0 +1,212 @@
+/** The HTTP gateway: a worker server, reachable over HTTP. docs/http.md describes it from outside. */
+
+import { METHODS } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import { JordError } from '../errors.ts';
+import type { WorkerServer } from '../server/types.ts';
+import { Access } from './access.ts';
+import { functionsRoutes } from './functions-routes.ts';
+import { invokeRoutes } from './invoke-routes.ts';
+import { bodyTooLarge, connectionError, jsonText, rawProblem, sendProblem, toJordError } from './problem.ts';
+import { statusRoutes } from './status-routes.ts';
+
+export const BODY_LIMIT_BYTES_DEFAULT = 16 * 1024 * 1024;
+export const MODULE_LIMIT_BYTES_DEFAULT = 64 * 1024 * 1024;
+
+export const CLOSE_GRACE_MS_DEFAULT = 10_000;
+
+const REQUEST_TIMEOUT_MS = 300_000;
+const CLOSE_IDLE_INTERVAL_MS = 20;
+
+export interface GatewayLogRecord {
+  readonly level: 'info' | 'error';
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export interface GatewayOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** When given, managing functions needs it; otherwise it is allowed from this machine only. */
+  readonly token?: string;
+  /** Largest body of an invocation. */
+  readonly bodyLimitBytes?: number;
+  /** Largest module in a deploy. */
+  readonly moduleLimitBytes?: number;
+  /** Gets failures of the server itself, and each request with `accessLog`. */
+  readonly log?: (record: GatewayLogRecord) => void;
+  readonly accessLog?: boolean;
+  /** What `GET /readyz` says while the gateway is open. Default: ready. */
+  readonly isReady?: () => boolean;
+}
+
+export interface Gateway {
+  /** Where it listens, as a URL without a slash at its end. */
+  readonly url: string;
+  readonly port: number;
+  /**
+   * Stops accepting, finishes the requests under way, then returns; cuts off those that take longer than this. Does not stop
+   * the worker server.
+   */
+  close(graceMs?: number): Promise<void>;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** As sent, whether it is well-formed or not. */
+    contentType: string | undefined;
+  }
+}
+
+/** Serves a worker server over HTTP. Throws LISTEN_FAILED when the address cannot be had. */
+export async function startGateway(worker: WorkerServer, options: GatewayOptions): Promise<Gateway> {
+  const app = createApp(options);
+  const access = new Access(options.token);
+  statusRoutes(app, worker, options.isReady ?? (() => true));
+  functionsRoutes(app, worker, access, options.moduleLimitBytes ?? MODULE_LIMIT_BYTES_DEFAULT);
+  invokeRoutes(app, worker, access);
+  try {
+    await app.listen({ host: options.host, port: options.port });
+  } catch (error) {
+    await app.close();
+    throw listenFailed(options, error);
+  }
+  const { port } = app.server.address() as AddressInfo;
+  return {
+    url: gatewayUrl(options.host, port),
+    port,
+    close: (graceMs) => closeApp(app, graceMs ?? CLOSE_GRACE_MS_DEFAULT),
+  };
+}
+
+function createApp(options: GatewayOptions): FastifyInstance {
+  const bodyLimitBytes = options.bodyLimitBytes ?? BODY_LIMIT_BYTES_DEFAULT;
+  const app = Fastify({
+    bodyLimit: bodyLimitBytes,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    // Node answers a missing Host without a body; `checkRequest` does it with a problem document.
+    http: { requireHostHeader: false },
+    // While closing, requests on open connections are still served, each as the last one of its connection.
+    return503OnClosing: false,
+    // Names have their own check and their own error.
+    routerOptions: { maxParamLength: 65536 },
+    rewriteUrl: (request) => originForm(request.url ?? '/'),
+    frameworkErrors: (error, _request, reply) => sendProblem(reply, toJordError(error, bodyLimitBytes)),
+    clientErrorHandler: (error, socket) => {
+      if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+      else socket.end(rawProblem(connectionError(error)));
+    },
+  });
+  for (const method of METHODS) {
+    if (method !== 'CONNECT') app.addHttpMethod(method, { hasBody: true, overrideExisting: true });
+  }
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.setReplySerializer((payload) => jsonText(payload));
+  app.decorateRequest('contentType', undefined);
+  app.addHook('onRequest', async (request) => checkRequest(request));
+  continueWhenWanted(app);
+  answerErrors(app, options, bodyLimitBytes);
+  if (options.accessLog === true) logRequests(app, options);
+  return app;
+}
+
+/** Node closes connections that are idle when closing begins; those that become idle later would stay for a minute. */
+async function closeApp(app: FastifyInstance, graceMs: number): Promise<void> {
+  const idle = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_INTERVAL_MS);
+  const cutOff = setTimeout(() => app.server.closeAllConnections(), graceMs);
+  try {
+    await app.close();
+  } finally {
+    clearInterval(idle);
+    clearTimeout(cutOff);
+  }
+}
+
+/** A request target may also be a whole URL or, for OPTIONS, a star (RFC 9112, 3.2). */
+function originForm(target: string): string {
+  if (target.startsWith('/')) return target;
+  if (target === '*') return '/';
+  return target.replace(/^https?:\/\/[^/?]*/i, '').replace(/^(?!\/)/, '/');
+}
+
+function checkRequest(request: FastifyRequest): void {
+  const { headers, httpVersion } = request.raw;
+  if (httpVersion === '1.1' && headers.host === undefined) {
+    throw new JordError('BAD_REQUEST', 'The header field "Host" is missing.');
+  }
+  if (request.is404)
+    throw new JordError('NOT_FOUND', `There is nothing at ${request.raw.url}. GET / lists what there is.`);
+  request.contentType = headers['content-type'];
+  // Bodies are bytes to the gateway: whatever their type says, it never refuses one or tries to understand it.
+  if (request.contentType !== undefined) headers['content-type'] = 'application/octet-stream';
+}
+
+/** `Expect: 100-continue`: the client is told to send its body only once nothing stands against the request. */
+function continueWhenWanted(app: FastifyInstance): void {
+  app.server.on('checkContinue', (request, response) => app.routing(request, response));
+  // Other expectations may be ignored (RFC 9110, 10.1.1).
+  app.server.on('checkExpectation', (request, response) => app.routing(request, response));
+  app.addHook('preParsing', async (request, reply) => {
+    if (request.headers.expect?.toLowerCase() !== '100-continue') return;
+    const limitBytes = request.routeOptions.bodyLimit;
+    if (Number(request.headers['content-length']) > limitBytes) throw bodyTooLarge(limitBytes);
+    reply.raw.writeContinue();
+  });
+}
+
+function answerErrors(app: FastifyInstance, options: GatewayOptions, bodyLimitBytes: number): void {
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = toJordError(thrown, request.routeOptions.bodyLimit ?? bodyLimitBytes);
+    if (error.code === 'INTERNAL') {
+      const cause = error.cause ?? error;
+      options.log?.({
+        level: 'error',
+        message: `${request.method} ${request.raw.url}: ${cause instanceof Error ? cause.message : String(cause)}`,
+        fields: { request: request.id, stack: cause instanceof Error ? cause.stack : undefined },
+      });
+    }
+    // Closing now would reset the connection under a client that still sends, and it would never see the answer.
+    if (error.code === 'BODY_TOO_LARGE') reply.removeHeader('connection');
+    return sendProblem(reply, error);
+  });
+}
+
+function logRequests(app: FastifyInstance, options: GatewayOptions): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, url } = request.raw;
+    const durationMs = Math.round(reply.elapsedTime * 1000) / 1000;
+    options.log?.({
+      level: 'info',
+      message: `${method} ${url} ${reply.statusCode} in ${durationMs} ms`,
+      fields: {
+        request: request.id,
+        method,
+        url,
+        status: reply.statusCode,
+        durationMs,
+        peer: request.raw.socket.remoteAddress,
+      },
+    });
+  });
+}
+
+function gatewayUrl(host: string, port: number): string {
+  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+}
+
+function listenFailed(options: GatewayOptions, error: unknown): JordError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'the port is in use. Choose another one with --port, or stop what listens there',
+    EACCES: 'no permission for this port. Choose one above 1023 with --port',
+    EADDRNOTAVAIL: 'this machine does not have that address',
+    ENOTFOUND: 'no such host name',
+  };
+  const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
+  const message = `Cannot listen at ${options.host} port ${options.port}: ${reason}.`;
+  return new JordError('LISTEN_FAILED', message, { host: options.host, port: options.port }, { cause: error });
+}
