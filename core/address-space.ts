@@ -26,6 +26,8 @@ const RANGE_NEXT: u32 = 4;
 const LOCK_TRIES_MAX: u32 = 1 << 28;
 /** Frames that `reserveStack` needs: more than any path from an exported operation. */
 const STACK_RESERVE_FRAMES: u32 = 48;
+/** The same for `reserveHostStack`. */
+const HOST_STACK_RESERVE_FRAMES: u32 = 512;
 
 /** Prepares an untouched address space. WRONG_STATE when it was done already. */
 export function initialise(callDepthMax: u32): u32 {
@@ -70,6 +72,14 @@ export function unlock(): void {
  */
 export function reserveStack(): void {
   probe(STACK_RESERVE_FRAMES, 1, 2, 3);
+}
+
+/**
+ * The same with room for the server's own JavaScript and what it calls: streams, regular expressions, whoever listens to
+ * the log. Much of that does not survive a stack overflow in its midst. For host functions that are not fast anyway.
+ */
+export function reserveHostStack(): void {
+  probe(HOST_STACK_RESERVE_FRAMES, 1, 2, 3);
 }
 
 function probe(frames: u32, a: u64, b: u64, c: u64): u64 {

@@ -69,10 +69,10 @@ function giveSlot(slot: u32): void {
 }
 
 /**
- * Takes zeroed memory of `size` for a home and gives it a slot of the PD table. Returns its base or a status.
+ * Takes zeroed memory of `size` for a home and gives it a slot of the PD table; call `reserveStack` first.
+ * Returns its base or a status.
  */
 export function newHome(executor: u32, descriptor: u32, size: u32): u32 {
-  reserveStack();
   lock();
   const base = takeHomeMemory(size);
   if (failed(base)) {
@@ -94,6 +94,8 @@ export function newHome(executor: u32, descriptor: u32, size: u32): u32 {
 
 /** One more home for a function on an executor, pristine and in no pool. Returns its base or a status. */
 export function growPool(executor: u32, descriptor: u32): u32 {
+  // Before the count: an overflow in `newHome` would leave it one too high for ever.
+  reserveStack();
   const homes = atomic.add<u32>(descriptor, 1, FUNCTION_HOMES);
   if (homes >= load<u32>(descriptor, FUNCTION_HOMES_MAX)) {
     atomic.sub<u32>(descriptor, 1, FUNCTION_HOMES);
@@ -111,9 +113,8 @@ export function growPool(executor: u32, descriptor: u32): u32 {
   return base;
 }
 
-/** Gives up a pristine home that is in no pool. */
+/** Gives up a pristine home that is in no pool; call `reserveStack` before it is taken out of its pool. */
 export function freeHome(base: u32): void {
-  reserveStack();
   const descriptor = load<u32>(base, HOME_FUNCTION);
   const slot = load<u32>(base, HOME_SLOT);
   const used = load<u32>(descriptor, FUNCTION_HEADER_SIZE) + load<u32>(descriptor, FUNCTION_IMAGE_END);

@@ -158,7 +158,7 @@ export const HOME_OWNED = 16;
 export const HOME_GRANTS = 20;
 /** Base of the caller's home; 0 for an executor's host PD. */
 export const HOME_CALLER = 24;
-/** Nested calls above this one. */
+/** 0 for an executor's host PD, 1 for a root invocation, one more for each nested call. */
 export const HOME_DEPTH = 28;
 export const HOME_REQUEST_LENGTH = 32;
 /** Slot of the PD table and last generation, kept while the home is in its pool. */

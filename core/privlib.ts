@@ -1,5 +1,5 @@
 /** PrivLib: the trusted library, the only code that writes the VMA table, PDs and homes. This is the list of all it does. */
-export { homeMemoryFree, initialise } from './address-space';
+export { homeMemoryFree, initialise, reserveHostStack } from './address-space';
 export { argBufNew, translate } from './arg-buf';
 export {
   callAbort,

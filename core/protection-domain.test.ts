@@ -149,13 +149,13 @@ test('call: the request moves in and the response out, with their exact lengths'
   for (const bad of [1, 64, base, request, response + 8, 0xffffffff]) {
     const callee = privLib.callEnter(descriptor, 0, host);
     assert.equal(fixture.word(callee + HOME_REQUEST_LENGTH), 0);
-    assert.equal(privLib.callLeave(bad, callee, host), status.BAD_RESPONSE, bad.toString(16));
+    assert.equal(privLib.callLeave(bad, callee, host), status.CALLEE_BAD_RESPONSE, bad.toString(16));
   }
   assert.deepEqual(counts(), before);
 });
 
 test('call: refused before it begins, the request stays with the caller', () => {
-  const fixture = new Fixture({ callDepthMax: 3 });
+  const fixture = new Fixture({ callDepthMax: 2 });
   const { privLib, host } = fixture;
   const { descriptor } = fixture.makeFunction();
   const request = privLib.vmaMap(8, host) >>> 0;

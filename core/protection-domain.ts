@@ -64,7 +64,7 @@ import {
 } from './layout';
 import {
   BAD_PARAMETER,
-  BAD_RESPONSE,
+  CALLEE_BAD_RESPONSE,
   CALL_DEPTH_EXCEEDED,
   OK,
   SHARED,
@@ -292,8 +292,9 @@ export function pdCreate(descriptor: u32, asker: u32): u32 {
 @inline
 function createPd(asker: u32, descriptor: u32): u32 {
   if (!isFunction(descriptor) || load<u32>(descriptor, FUNCTION_STATE) != FUNCTION_LIVE) return UNKNOWN_FUNCTION;
+  // That of a root invocation is 1, and it is no nested call.
   const depth = load<u32>(asker, HOME_DEPTH) + 1;
-  if (depth > load<u32>(CONTROL_CALL_DEPTH_MAX)) return CALL_DEPTH_EXCEEDED;
+  if (depth - 1 > load<u32>(CONTROL_CALL_DEPTH_MAX)) return CALL_DEPTH_EXCEEDED;
   const executor = load<u32>(asker, HOME_EXECUTOR);
   let base = popPool(poolOf(executor, descriptor));
   if (base == 0) {
@@ -450,7 +451,7 @@ export function callEnter(descriptor: u32, request: u32, asker: u32): u32 {
 
 /**
  * All that happens after it: exits the callee, moves its response (an ArgBuf of the callee, or 0) to the asker and
- * destroys the PD. Returns the response; BAD_RESPONSE when it is neither (then nothing of it is left); WRONG_STATE, having
+ * destroys the PD. Returns the response; CALLEE_BAD_RESPONSE when it is neither (then nothing of it is left); WRONG_STATE, having
  * done nothing, when the asker is not the caller.
  */
 export function callLeave(response: u32, base: u32, asker: u32): u32 {
@@ -459,7 +460,7 @@ export function callLeave(response: u32, base: u32, asker: u32): u32 {
   let result: u32 = response;
   if (response != 0) {
     const vte = ownVte(base, response);
-    if (failed(vte) || isShared(vte)) result = BAD_RESPONSE;
+    if (failed(vte) || isShared(vte)) result = CALLEE_BAD_RESPONSE;
     else moveVma(vte, base, asker);
   }
   destroyPd(base);

@@ -48,8 +48,6 @@ export const BAD_PARAMETER = 21;
 export const UNKNOWN_FUNCTION = 32;
 /** More nested calls than allowed. */
 export const CALL_DEPTH_EXCEEDED = 33;
-/** The callee returned something that is no ArgBuf of its own. */
-export const BAD_RESPONSE = 34;
 /** There is no HTTP request behind this invocation. */
 export const NO_HTTP_REQUEST = 35;
 /** No such field. */
@@ -69,3 +67,5 @@ export const CALLEE_STACK_EXHAUSTED = 66;
 export const CALLEE_EXCEPTION = 67;
 /** The server failed while running it; its log has more. */
 export const CALLEE_INTERNAL_ERROR = 68;
+/** It returned something that is neither 0 nor an ArgBuf of its own. */
+export const CALLEE_BAD_RESPONSE = 69;

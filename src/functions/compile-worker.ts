@@ -54,10 +54,13 @@ class Sources {
     return text;
   }
 
-  /** Line and column, from 1, of an offset into a source. */
-  place(name: string, offset: number): { line: number; column: number } | undefined {
-    const before = this.#texts.get(name)?.slice(0, offset).split('\n');
-    return before === undefined ? undefined : { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+  /** Line and column, from 1, of an offset into a source, or of where a pattern is found. */
+  place(name: string, where: number | RegExp): { line: number; column: number } | undefined {
+    const text = this.#texts.get(name) ?? asc.libraryFiles[name.replace(/^~lib\/|\.ts$/g, '')] ?? '';
+    const offset = typeof where === 'number' ? where : text.search(where);
+    if (text === '' || offset === -1) return undefined;
+    const before = text.slice(0, offset).split('\n');
+    return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
   }
 }
 
@@ -70,21 +73,31 @@ interface Diagnostic {
 /** The category of what stops a compilation, as the compiler numbers it. */
 const CATEGORY_ERROR = 3;
 
-function toSourceError(diagnostic: Diagnostic, sources: Sources, file: string): SourceError {
-  const message = readable(diagnostic.message);
-  const name = diagnostic.range?.source?.normalizedPath;
-  if (name === undefined || name === ENTRY) {
-    return { file, message: `a function is needed: ${SIGNATURE}. ${message}` };
+function toSourceErrors(diagnostics: readonly Diagnostic[], sources: Sources, file: string): SourceError[] {
+  const errors: SourceError[] = [];
+  let isHandleRefused = false;
+  for (const { message, range } of diagnostics) {
+    const name = range?.source?.normalizedPath ?? ENTRY;
+    if (name !== ENTRY) {
+      errors.push({ file: name, ...sources.place(name, range?.start ?? 0), message: readable(message) });
+      continue;
+    }
+    // What is wrong with `handle` shows several times in the entry; the first says it.
+    if (isHandleRefused) continue;
+    isHandleRefused = true;
+    const place = sources.place(file, /(?<=^export\b.*)\bhandle\b/m);
+    errors.push({ file, ...place, message: `a function is needed: ${SIGNATURE}. ${readable(message)}` });
   }
-  const place = sources.place(name, diagnostic.range?.start ?? 0);
-  return { file: name.replace(/^~lib\//, ''), ...place, message };
+  return errors;
 }
 
 /** Without the compiler's inner names: `~lib/jord/request/Request` is `Request`, `~lib/number/I32` is `i32`. */
 function readable(message: string): string {
   return message
+    .replace(/^User-defined: '(.*)'$/, '$1')
+    .replace(/^File '~lib\/(.+)\.ts' not found\.$/, "Package '$1' not found.")
     .replace(/~lib\/number\/(\w+)/g, (_, type: string) => type.toLowerCase())
-    .replace(/~lib\/(?:\w+\/)*(?=[A-Za-z]\w*\b(?!\.))/g, '');
+    .replace(/~lib\/(?:[\w-]+\/)*(?=[A-Za-z])/g, '');
 }
 
 /** Functions of a host that the module needs and the ABI does not have. */
@@ -116,13 +129,12 @@ async function compile({ id, folder, file, runtime }: CompileRequest): Promise<C
     listFiles: () => [],
     reportDiagnostic: (diagnostic) => found.push(diagnostic as unknown as Diagnostic),
   });
-  const errors = found
-    .filter(({ category }) => category === CATEGORY_ERROR)
-    .map((diagnostic) => toSourceError(diagnostic, sources, name));
-  // What is wrong with `handle` shows several times in the entry; the first says it.
-  const firstOfEntry = errors.findIndex(({ line }) => line === undefined);
-  const distinct = errors.filter(({ line }, index) => line !== undefined || index === firstOfEntry);
-  if (distinct.length > 0) return { id, errors: distinct };
+  const errors = toSourceErrors(
+    found.filter(({ category }) => category === CATEGORY_ERROR),
+    sources,
+    name,
+  );
+  if (errors.length > 0) return { id, errors };
   if (module === undefined) return { id, errors: [{ file: name, message: error?.message ?? 'no module was made' }] };
   const foreign = foreignImports(module, name);
   return foreign.length > 0 ? { id, errors: foreign } : { id, module };

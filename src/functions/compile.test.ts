@@ -127,6 +127,9 @@ export function used(): i32 { return wrong() + missing; }
     assert.deepEqual(await refusals('import.ts', `import { x } from "./nowhere";\n${HELLO}`), [
       "1:19 File 'nowhere.ts' not found.",
     ]);
+    assert.deepEqual(await refusals('package.ts', `import { x } from "nowhere";\n${HELLO}`), [
+      "1:19 Package 'nowhere' not found.",
+    ]);
   });
 
   test('names the file of an error in another file', async () => {
@@ -142,24 +145,49 @@ export function used(): i32 { return wrong() + missing; }
     );
   });
 
+  test('names the file of an error in a library', async () => {
+    for (const [text, message] of [
+      [
+        'new TextWriter().integer("1").response()',
+        /^~lib\/jord\/text-writer\.ts:\d+:\d+: an integer type is expected\n/,
+      ],
+      [
+        'Response.text([new Response(new ArgBuf(0))].join())',
+        /^~lib\/util\/string\.ts:\d+:\d+: Property 'toString' does not exist on type 'Response'\.\n/,
+      ],
+    ] as const) {
+      const path = await source(
+        'library.ts',
+        `import { ArgBuf, Request, Response, TextWriter } from "jord";
+         export function handle(request: Request): Response { return ${text}; }`,
+      );
+      await assert.rejects(
+        compileSource(path),
+        ({ message: found }: JordError) => message.test(found) || assert.fail(found),
+      );
+    }
+  });
+
   const wanted = 'a function is needed: export function handle(request: Request): Response. ';
-  for (const [what, text, message] of [
-    ['is missing', 'export function handel(): void {}', "Module 'f' has no exported member 'handle'."],
-    ['is not exported', HELLO.replace('export ', ''), "Module 'f' has no exported member 'handle'."],
+  for (const [what, text, place, message] of [
+    ['is missing', 'export function handel(): void {}', '', "Module 'f' has no exported member 'handle'."],
+    ['is not exported', HELLO.replace('export ', ''), '', "Module 'f' has no exported member 'handle'."],
     [
       'has no parameter',
       HELLO.replace('request: Request', '').replace('request.text()', '""'),
+      '2:17 ',
       "Type '() => Response' is not assignable to type '(Request) => Response'.",
     ],
     [
       'returns something else',
       HELLO.replace(': Response', ': i32').replace(/return.*;/, 'return 1;'),
+      '2:17 ',
       "Type '(Request) => i32' is not assignable to type '(Request) => Response'.",
     ],
-    ['is a class', 'export class handle {}', 'Expression does not compile to a value at runtime.'],
+    ['is a class', 'export class handle {}', '1:14 ', 'Expression does not compile to a value at runtime.'],
   ] as const) {
     test(`says what is needed when handle ${what}`, async () => {
-      assert.deepEqual(await refusals('f.ts', text), [wanted + message]);
+      assert.deepEqual(await refusals('f.ts', text), [place + wanted + message]);
     });
   }
 

@@ -19,7 +19,7 @@ export type Runtime = 'stub' | 'minimal' | 'incremental';
 
 /** One thing that is wrong with a source. */
 export interface SourceError {
-  /** Relative to the working directory as the source's path was, or `jord/…` for a file of the SDK. */
+  /** Relative or not as the source's path was; `~lib/…` for a file of the language's library, `~lib/jord/…` of the SDK. */
   readonly file: string;
   /** From 1; absent when it is about the whole file. */
   readonly line?: number;
@@ -44,7 +44,7 @@ export type CompileAnswer =
 type Settled = Exclude<CompileAnswer, { crash: string }>;
 
 const RUNTIMES: readonly Runtime[] = ['stub', 'minimal', 'incremental'];
-/** How long the compiler's thread waits for more work, in ms. It holds about 150 MB. */
+/** How long the compiler's thread waits for more work, in ms. It holds more than 200 MB. */
 const IDLE_MS_MAX = 10_000;
 /** Most errors that the message of an error has; all of them are in its details. */
 const ERRORS_SHOWN_MAX = 20;
@@ -67,7 +67,7 @@ export async function compileSource(path: string, options: CompileOptions = {}):
   const folder = dirname(path);
   throw refusal(
     answer.errors.map((error) =>
-      error.file.startsWith('jord/') ? error : { ...error, file: join(folder, error.file) },
+      error.file.startsWith('~lib/') ? error : { ...error, file: join(folder, error.file) },
     ),
   );
 }

@@ -7,7 +7,7 @@
  */
 import { HOME_GLOBALS, HOME_REQUEST_LENGTH } from '../../core/layout.ts';
 import {
-  BAD_RESPONSE,
+  CALLEE_BAD_RESPONSE,
   CALL_DEPTH_EXCEEDED,
   CLASS_EXHAUSTED,
   HOME_MEMORY_EXHAUSTED,
@@ -17,7 +17,7 @@ import {
   UNKNOWN_FUNCTION,
 } from '../../core/status.ts';
 import { JordError } from '../errors.ts';
-import { badResponse, classifyFault, type Fault, INTERNAL_ERROR_STATUS } from './faults.ts';
+import { badResponse, classifyFault, type Fault, INTERNAL_ERROR_STATUS, stackExhausted } from './faults.ts';
 import { guestImports, type HttpExchange } from './host-functions.ts';
 import { type AddressSpace, failed, instantiatePrivLib, type PrivLib } from './privlib.ts';
 import type { LogRecord } from './types.ts';
@@ -116,10 +116,7 @@ export class Executor {
     if (loaded === undefined) throw new JordError('FUNCTION_UNKNOWN', 'The function was removed.');
     const { privLib, hostBase } = this;
     const request = this.#mapRequest(body);
-    let base = privLib.callEnter(loaded.descriptor, request, hostBase);
-    if (base === HOME_MEMORY_EXHAUSTED && this.#host.reclaim()) {
-      base = privLib.callEnter(loaded.descriptor, request, hostBase);
-    }
+    const base = this.takingHomes(() => privLib.callEnter(loaded.descriptor, request, hostBase));
     if (failed(base)) {
       if (request !== 0) privLib.vmaUnmap(request, hostBase);
       throw statusError(base, loaded.name);
@@ -137,6 +134,12 @@ export class Executor {
     if (result === 0) return new Uint8Array(0);
     if (failed(result)) throw faultError(badResponse(loaded.name, response));
     return this.#takeResponse(result >>> 0);
+  }
+
+  /** An operation of PrivLib that may need home memory. When that is used up, idle homes are given back first. */
+  takingHomes(operation: () => number): number {
+    const result = operation();
+    return result === HOME_MEMORY_EXHAUSTED && this.#host.reclaim() ? operation() : result;
   }
 
   #mapRequest(body: Uint8Array): number {
@@ -182,13 +185,13 @@ export class Executor {
         return this.#nestedFault(loaded, error, base, asker);
       }
       const result = callLeave(response, base, asker);
-      if (result === BAD_RESPONSE) this.#reportFault(badResponse(loaded.name, response));
+      if (result === CALLEE_BAD_RESPONSE) this.#reportFault(badResponse(loaded.name, response));
       return result;
     };
   }
 
   #nestedFault(loaded: LoadedFunction, error: unknown, base: number, asker: number): number {
-    const fault = classifyFault(loaded.name, error, this.header(base));
+    const fault = this.#describe(loaded, error, base);
     this.privLib.callAbort(base, asker);
     if (fault !== undefined) {
       this.#reportFault(fault);
@@ -199,9 +202,29 @@ export class Executor {
     return INTERNAL_ERROR_STATUS;
   }
 
+  /** What the fault was, which may take more stack than is left: then it counts as an overflow of the callee. */
+  #describe(loaded: LoadedFunction, error: unknown, base: number): Fault | undefined {
+    try {
+      return classifyFault(loaded.name, error, this.header(base));
+    } catch {
+      return stackExhausted(loaded.name, []);
+    }
+  }
+
+  /** Says nothing where so little stack is left that it would end in the midst of that. */
   #reportFault({ details }: Fault): void {
+    if (!this.#hasHostStack()) return;
     const message = `${details.fault}: ${details.reason}`;
     this.#host.log({ level: 'warn', function: details.function, message, fault: details });
+  }
+
+  #hasHostStack(): boolean {
+    try {
+      this.privLib.reserveHostStack();
+      return true;
+    } catch {
+      return false;
+    }
   }
 }
 

@@ -10,7 +10,7 @@ import {
   HOME_FAULT_KIND,
 } from '../../core/layout.ts';
 import {
-  BAD_RESPONSE,
+  CALLEE_BAD_RESPONSE,
   CALLEE_EXCEPTION,
   CALLEE_INTERNAL_ERROR,
   CALLEE_MEMORY_FAULT,
@@ -29,6 +29,10 @@ export interface Fault {
 export const INTERNAL_ERROR_STATUS: number = CALLEE_INTERNAL_ERROR;
 
 const BACKTRACE_FRAMES_MAX = 32;
+/** Names come from the module. Longer ones are cut. */
+const NAME_LENGTH_MAX = 200;
+/** V8's words for a stack overflow. */
+const OVERFLOW_MESSAGE = 'Maximum call stack size exceeded';
 
 /**
  * Says what the error that ended an invocation was. `header` is the header of the PD's home, as words.
@@ -45,10 +49,7 @@ export function classifyFault(name: string, error: unknown, header: Uint32Array)
     }
     return { status: CALLEE_TRAP, details: { function: name, fault: 'trap', reason: error.message, backtrace } };
   }
-  if (error instanceof RangeError && /call stack/i.test(error.message)) {
-    const reason = 'the stack is exhausted: too deep or endless recursion';
-    return { status: CALLEE_STACK_EXHAUSTED, details: { function: name, fault: 'stack-exhausted', reason, backtrace } };
-  }
+  if (error instanceof RangeError && error.message === OVERFLOW_MESSAGE) return stackExhausted(name, backtrace);
   if (error instanceof WebAssembly.Exception) {
     const reason = 'an exception that nothing caught';
     return { status: CALLEE_EXCEPTION, details: { function: name, fault: 'exception', reason, backtrace } };
@@ -56,10 +57,16 @@ export function classifyFault(name: string, error: unknown, header: Uint32Array)
   return undefined;
 }
 
+/** The fault of a function that used up the stack. */
+export function stackExhausted(name: string, backtrace: readonly string[]): Fault {
+  const reason = 'the stack is exhausted: too deep or endless recursion';
+  return { status: CALLEE_STACK_EXHAUSTED, details: { function: name, fault: 'stack-exhausted', reason, backtrace } };
+}
+
 /** The fault of a function that returned something other than 0 or an ArgBuf of its own. */
 export function badResponse(name: string, response: number): Fault {
   const reason = `it returned ${hex(response)}, which is neither 0 nor the start of an ArgBuf that it owns`;
-  return { status: BAD_RESPONSE, details: { function: name, fault: 'bad-response', reason, backtrace: [] } };
+  return { status: CALLEE_BAD_RESPONSE, details: { function: name, fault: 'bad-response', reason, backtrace: [] } };
 }
 
 type Refusal = Omit<FaultDetails, 'function' | 'backtrace'>;
@@ -86,18 +93,31 @@ function hex(value: number): string {
   return `0x${(value >>> 0).toString(16).padStart(8, '0')}`;
 }
 
-/** Wasm frames of V8's stack text, innermost first, down to the first frame of the server's own. */
+/**
+ * Wasm frames of V8's stack text, innermost first, down to the first frame of the server's own. A line is
+ * `at NAME (wasm://wasm/…:wasm-function[INDEX]:OFFSET)`, or without name and parentheses. Names can hold anything, so no
+ * expression that backtracks may see them.
+ */
 function wasmFrames(stack: string): string[] {
   const frames: string[] = [];
   for (const line of stack.split('\n')) {
-    const match = /^\s*at (?:(.*) \()?wasm:\/\/wasm\/.*?:?wasm-function\[(\d+)\]:(0x[0-9a-f]+)\)?$/.exec(line);
+    const match = /wasm-function\[(\d+)\]:(0x[0-9a-f]+)\)?$/.exec(line.slice(-80));
     if (match === null) {
       if (frames.length > 0) break;
       continue;
     }
-    const [, name, index, offset] = match;
-    frames.push(`${name === undefined || name === '' ? `function ${index}` : name} at ${offset}`);
+    const [, index, offset] = match;
+    const name = frameName(line);
+    frames.push(`${name === '' ? `function ${index}` : name} at ${offset}`);
     if (frames.length === BACKTRACE_FRAMES_MAX) break;
   }
   return frames;
+}
+
+function frameName(line: string): string {
+  const start = line.indexOf('at ') + 3;
+  const end = line.lastIndexOf(' (wasm://wasm/');
+  const name = end < start ? '' : line.slice(start, end);
+  const cut = name.length > NAME_LENGTH_MAX ? `${name.slice(0, NAME_LENGTH_MAX)}…` : name;
+  return cut.replaceAll(/\p{Cc}/gu, '\ufffd');
 }

@@ -2,7 +2,7 @@
  * The host functions of the function ABI (docs/abi.md), as imports of a guarded module: each takes `base` of the PD that
  * asks as its last parameter, which the guard passes and no function can forge.
  *
- * They throw nothing: a WebAssembly exception handler of the guest could catch it.
+ * They throw nothing but stack overflows, which V8 lets no WebAssembly handler catch. Anything else the guest could catch.
  */
 import { randomFillSync } from 'node:crypto';
 import { HOME_CALLER, HOME_FUNCTION } from '../../core/layout.ts';
@@ -112,10 +112,12 @@ function namingFunctions(context: HostFunctionContext): Pick<HostFunctions, 'res
 }
 
 function systemFunctions(context: HostFunctionContext): Pick<HostFunctions, 'log' | 'time' | 'random'> {
+  const { privLib } = context;
   return {
     log: (level: number, text: number, textLength: number, asker: number): number => {
       const name = LEVELS[level];
       if (name === undefined) return BAD_PARAMETER;
+      privLib.reserveHostStack();
       const bytes = readBytes(context, text, textLength, asker);
       if (bytes === undefined) return BAD_POINTER;
       const cut = bytes.length > LOG_MESSAGE_BYTES_MAX;
@@ -127,7 +129,7 @@ function systemFunctions(context: HostFunctionContext): Pick<HostFunctions, 'log
     time: (): number => performance.timeOrigin + performance.now(),
     random: (pointer: number, length: number, asker: number): number => {
       if (length >>> 0 > RANDOM_BYTES_MAX) return BAD_PARAMETER;
-      const address = context.privLib.translate(pointer, length, 1, asker);
+      const address = privLib.translate(pointer, length, 1, asker);
       if (failed(address)) return BAD_POINTER;
       // The system's generator does not fill shared memory.
       context.bytes.set(randomFillSync(new Uint8Array(length)), address >>> 0);
@@ -161,6 +163,8 @@ function httpFunctions(
     response_field: (name: number, nameLength: number, value: number, valueLength: number, asker: number): number => {
       const exchange = exchangeOf(asker);
       if (exchange === undefined) return NO_HTTP_REQUEST;
+      // Regular expressions that find no stack throw what a function could catch.
+      context.privLib.reserveHostStack();
       const nameBytes = readBytes(context, name, nameLength, asker);
       const valueBytes = readBytes(context, value, valueLength, asker);
       if (nameBytes === undefined || valueBytes === undefined) return BAD_POINTER;

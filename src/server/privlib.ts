@@ -12,6 +12,8 @@ import { JordError } from '../errors.ts';
 export interface PrivLib {
   initialise(callDepthMax: number): number;
   homeMemoryFree(): number;
+  /** Throws a RangeError, which no function can catch, unless much stack is left. */
+  reserveHostStack(): void;
   executorCreate(): number;
   executorHost(executor: number): number;
   functionCreate(

@@ -9,7 +9,7 @@ import { moduleVersion } from '../functions/store.ts';
 import { guardModule } from '../guard/guard.ts';
 import { type GuardedModule, INIT_EXPORT } from '../guard/types.ts';
 import { type Executor, type Handle, type LoadedFunction, statusError } from './executor.ts';
-import { classifyFault } from './faults.ts';
+import { classifyFault, type Fault } from './faults.ts';
 import { failed } from './privlib.ts';
 import type { DeployOptions } from './types.ts';
 
@@ -41,8 +41,7 @@ export async function loadVersion(
   const started = performance.now();
   const guarded = guardModule(bytes, { imports: ABI_IMPORTS, ...options });
   checkExports(guarded.exports);
-  const module = await compile(guarded.bytes);
-  const instance = new WebAssembly.Instance(module, executor.imports);
+  const instance = instantiate(executor, name, await compile(guarded.bytes));
   const descriptor = createDescriptor(executor, name, guarded);
   try {
     makeImage(executor, name, descriptor, guarded, instance);
@@ -79,6 +78,22 @@ async function compile(bytes: Uint8Array): Promise<WebAssembly.Module> {
   }
 }
 
+/** Element segments are all that V8 itself writes then: into tables of the instance. */
+function instantiate(executor: Executor, name: string, module: WebAssembly.Module): WebAssembly.Instance {
+  try {
+    return new WebAssembly.Instance(module, executor.imports);
+  } catch (error) {
+    const fault = classifyFault(name, error, new Uint32Array(0));
+    if (fault === undefined) throw error;
+    throw initFailed(name, fault);
+  }
+}
+
+function initFailed(name: string, { details }: Fault): JordError {
+  const message = `${name} failed while it was initialised: ${details.reason}.`;
+  return new JordError('MODULE_INIT_FAILED', message, { ...details });
+}
+
 function createDescriptor(executor: Executor, name: string, { layout }: GuardedModule): number {
   const descriptor = executor.privLib.functionCreate(
     layout.headerSize,
@@ -102,7 +117,7 @@ function makeImage(
   instance: WebAssembly.Instance,
 ): void {
   const { privLib, hostBase } = executor;
-  const pd = privLib.pdCreate(descriptor, hostBase);
+  const pd = executor.takingHomes(() => privLib.pdCreate(descriptor, hostBase));
   if (failed(pd)) throw statusError(pd, `a home of ${name} (${layout.homeSize} bytes)`);
   const base = privLib.pdHome(pd);
   privLib.pdEnter(pd, hostBase);
@@ -110,12 +125,12 @@ function makeImage(
     (instance.exports[INIT_EXPORT] as (base: number) => void)(base);
     (instance.exports[INITIALIZE_EXPORT] as ((base: number) => void) | undefined)?.(base);
     expectOk(privLib.pdExit(pd, hostBase), name);
-    expectOk(privLib.functionSeal(pd, layout.globalsSize, HOMES_MAX, hostBase), name);
+    const seal = (): number => privLib.functionSeal(pd, layout.globalsSize, HOMES_MAX, hostBase);
+    expectOk(executor.takingHomes(seal), name);
   } catch (error) {
     const fault = classifyFault(name, error, executor.header(base));
     if (fault === undefined) throw error;
-    const message = `${name} failed while it was initialised: ${fault.details.reason}.`;
-    throw new JordError('MODULE_INIT_FAILED', message, { ...fault.details });
+    throw initFailed(name, fault);
   } finally {
     privLib.callAbort(base, hostBase);
   }

@@ -1,0 +1,15 @@
+/** The Jord SDK for AssemblyScript: `import { Request, Response } from "jord"`. See docs/sdk-assemblyscript.md. */
+
+import * as log from './log';
+
+export { ArgBuf } from './argbuf';
+export { call, FunctionReference, Result, resolve } from './call';
+export { JsonKind, JsonReader } from './json-reader';
+export { JSON_DEPTH_MAX, JsonWriter } from './json-writer';
+export { log };
+export { Request } from './request';
+export { Response } from './response';
+export { Status, statusName } from './status';
+export { random, time } from './system';
+export { TextWriter } from './text-writer';
+export { CodePoints, View } from './view';

@@ -1,0 +1,5 @@
+import { Request, Response } from 'jord';
+
+export function handle(request: Request): Response {
+  return new Response(request);
+}
