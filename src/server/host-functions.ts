@@ -16,6 +16,7 @@ import {
   UNKNOWN_FUNCTION,
 } from '../../core/status.ts';
 import { ABI_MODULE, type AbiFunction } from '../functions/abi.ts';
+import { NameCache } from './name-cache.ts';
 import { failed, type PrivLib } from './privlib.ts';
 import type { HttpRequest, LogLevel, LogRecord } from './types.ts';
 
@@ -96,11 +97,13 @@ function readBytes(context: HostFunctionContext, pointer: number, length: number
 }
 
 function namingFunctions(context: HostFunctionContext): Pick<HostFunctions, 'resolve' | 'call_name'> {
+  const names = new NameCache(context.bytes);
+  const { translate } = context.privLib;
   const resolve = (name: number, nameLength: number, asker: number): number => {
-    const bytes = readBytes(context, name, nameLength, asker);
-    if (bytes === undefined) return BAD_POINTER;
-    if (bytes.length > NAME_BYTES_MAX) return UNKNOWN_FUNCTION;
-    return context.resolve(bytes.toString('latin1')) ?? UNKNOWN_FUNCTION;
+    const address = translate(name, nameLength, 0, asker);
+    if (failed(address)) return BAD_POINTER;
+    if (nameLength >>> 0 > NAME_BYTES_MAX) return UNKNOWN_FUNCTION;
+    return context.resolve(names.read(address >>> 0, nameLength)) ?? UNKNOWN_FUNCTION;
   };
   return {
     resolve,
