@@ -24,7 +24,7 @@ export interface HomeLayout {
   readonly memoryMaximumPages: number;
   /** log2 of the bytes that one byte of the dirty map stands for. */
   readonly chunkShift: number;
-  /** From `base` to the dirty map, which covers [0, memoryLimit + RED_ZONE); a multiple of 16; its size is one of 64. */
+  /** From `base` to the dirty map, which covers [0, memoryLimit + RED_ZONE); a multiple of 16; its size is one of 128. */
   readonly mapOffset: number;
   readonly mapSize: number;
   /** From HOME_GLOBALS on: globals and dropped-segment flags. */
@@ -40,8 +40,8 @@ export interface ModuleExport {
 }
 
 export interface GuardedModule {
-  /** The guarded module. Imports `jord.memory` and the host functions, which take `base` as last parameter too. */
-  readonly bytes: Uint8Array;
+  /** The guarded module, a view of a buffer that may be larger. Imports `jord.memory` and the host functions, which take `base` as last parameter too. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly layout: HomeLayout;
   /** Function exports only; memory, table, global and tag exports are dropped. */
   readonly exports: readonly ModuleExport[];

@@ -1,0 +1,389 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  ACCESS_ATOMIC,
+  ACCESS_WRITE,
+  FAULT_ACCESS,
+  FAULT_ATOMIC_WAIT,
+  FAULT_NONE,
+  GRANT_MASK,
+  GRANT_SHIFT_A,
+  GRANT_SHIFT_B,
+  HOME_GRANT_TABLE_A,
+  HOME_GRANT_TABLE_B,
+  PAGE_SIZE,
+  PERMISSION_NONE,
+  PERMISSION_READ,
+  PERMISSION_READ_WRITE,
+  RED_ZONE,
+} from '../../core/layout.ts';
+import { guardModule } from './guard.ts';
+import {
+  type Access,
+  accessOf,
+  IMMEDIATE_MEMORY_LANE,
+  immediates,
+  OPCODE_COUNT,
+  opcodeName,
+  opcodeNamed,
+  opcodeParts,
+} from './opcodes.ts';
+import { TestSpace } from './testing.ts';
+import { instructionFunction, memoryModule, signed, type TestFunction, unsigned } from './testing-modules.ts';
+import type { ValueType } from './types.ts';
+
+const PAGES = 2;
+const LIMIT = PAGES * PAGE_SIZE;
+const CLASS_SHIFT = 12;
+const AREA = 0x8000_0000;
+const SLOT = 2 ** CLASS_SHIFT;
+
+interface Case {
+  readonly name: string;
+  readonly opcode: number;
+  readonly access: Access;
+  readonly offset: number;
+}
+
+interface Region {
+  readonly start: number;
+  readonly end: number;
+  readonly read: boolean;
+  readonly write: boolean;
+}
+
+/** The instruction's bytes: natural alignment, and the last lane where it has one. */
+function instructionBytes(opcode: number, access: Access, offset: number): number[] {
+  const [prefix, sub] = opcodeParts(opcode);
+  const lane = immediates[opcode] === IMMEDIATE_MEMORY_LANE ? [16 / access.sizeBytes - 1] : [];
+  const number = prefix === 0 ? [sub] : [prefix, ...unsigned(sub)];
+  return [...number, ...unsigned(Math.log2(access.sizeBytes)), ...unsigned(offset), ...lane];
+}
+
+/** Offsets on both sides of where the emitted form changes, all multiples of the size. */
+function offsetsFor(sizeBytes: number): number[] {
+  return [0, 48, RED_ZONE - sizeBytes, RED_ZONE, LIMIT - 16, LIMIT, AREA, 2 ** 32 - 16];
+}
+
+const cases: Case[] = [];
+for (let opcode = 0; opcode < OPCODE_COUNT; opcode += 1) {
+  const access = accessOf(opcode);
+  if (access === undefined) continue;
+  for (const offset of offsetsFor(access.sizeBytes)) {
+    cases.push({ name: `${opcodeName(opcode)} offset=${offset}`, opcode, access, offset });
+  }
+}
+const functions: TestFunction[] = cases.map(({ name, opcode, access, offset }) =>
+  instructionFunction(name, access.operands, access.result, instructionBytes(opcode, access, offset)),
+);
+const original = memoryModule(PAGES, functions);
+const guarded = guardModule(original, { imports: new Map(), memoryLimitBytes: LIMIT });
+
+const space = new TestSpace();
+const before = space.newHome(guarded.layout);
+const home = space.newHome(guarded.layout);
+const after = space.newHome(guarded.layout);
+const instance = space.instantiate(guarded, home);
+/** The same functions unguarded, in a memory of their own: what they do where they are allowed to. */
+const oracle = new TestSpace();
+const plain = new WebAssembly.Instance(new WebAssembly.Module(original), { env: { memory: oracle.memory } });
+
+const regions: Region[] = [];
+/** Makes VMA number `slot` and says who may do what with it. */
+function vma(
+  slot: number,
+  length: number,
+  owner: number,
+  permission: number,
+  rights: { read: boolean; write: boolean },
+): number {
+  const start = AREA + slot * SLOT;
+  space.map(start, length, owner, permission);
+  regions.push({ start, end: start + length, ...rights });
+  return start;
+}
+const ALL = { read: true, write: true };
+const READ = { read: true, write: false };
+const NONE = { read: false, write: false };
+space.giveGranule(128, CLASS_SHIFT);
+const owned = vma(0, 1000, home.base, PERMISSION_READ_WRITE, ALL);
+const ownedWhole = vma(2, SLOT, home.base, PERMISSION_READ_WRITE, ALL);
+const foreign = vma(3, SLOT, after.base, PERMISSION_READ_WRITE, NONE);
+const readOnly = vma(4, 100, home.base, PERMISSION_READ, READ);
+const noPermission = vma(5, 100, home.base, PERMISSION_NONE, NONE);
+const grantedA = vma(6, 777, before.base, PERMISSION_READ_WRITE, ALL);
+const grantedB = vma(7, 776, after.base, PERMISSION_READ_WRITE, ALL);
+const grantedReadA = vma(8, 64, before.base, PERMISSION_READ_WRITE, READ);
+/** Far from the other one in table B, where 256 neighbours share a slot. */
+const grantedReadB = vma(512, 64, before.base, PERMISSION_READ_WRITE, READ);
+/** More is granted than the VMA itself permits. */
+const grantedTooMuch = vma(9, 64, before.base, PERMISSION_READ, READ);
+const free = AREA + 10 * SLOT;
+space.grant(home.base, grantedA, PERMISSION_READ_WRITE, 'A');
+space.grant(home.base, grantedB, PERMISSION_READ_WRITE, 'B');
+space.grant(home.base, grantedReadA, PERMISSION_READ, 'A');
+space.grant(home.base, grantedReadB, PERMISSION_READ, 'B');
+space.grant(home.base, grantedTooMuch, PERMISSION_READ_WRITE, 'A');
+const vmaStarts = regions.map((r) => r.start);
+
+/** Effective addresses worth trying for an access of `s` bytes. */
+function targets(s: number): number[] {
+  const edges = regions.flatMap(({ start, end }) => [start, end - s, end - s + 1, end - 1, end]);
+  const home = [0, 64, 512 - s, 511, 512, LIMIT - s, LIMIT - 1, LIMIT, LIMIT + RED_ZONE - s - 1, LIMIT + RED_ZONE - s];
+  const refused = [
+    LIMIT + RED_ZONE - s + 1,
+    LIMIT + RED_ZONE,
+    2 ** 31 - 1,
+    AREA - s,
+    free,
+    0xff00_0000,
+    2 ** 32 - s,
+    2 ** 32 - 1,
+  ];
+  return [...new Set([...home, ...refused, ...edges])];
+}
+
+/** What should happen, said without the guard's arithmetic. Addresses are effective ones of 33 bits. */
+function expectation(pointer: number, offset: number, access: Access): 'home' | 'vma' | 'refused' {
+  const address = pointer + offset;
+  const end = address + access.sizeBytes;
+  const near = offset + access.sizeBytes <= RED_ZONE;
+  if (near ? pointer < LIMIT : address < LIMIT) return 'home';
+  const region = regions.find((r) => address >= r.start && end <= r.end);
+  return region !== undefined && (access.write ? region.write : region.read) ? 'vma' : 'refused';
+}
+
+/** Where an effective address would be: in the home, whatever is behind it included, or at a VMA. */
+function physical(address: number): number {
+  return address < 2 ** 30 ? home.start + address : address % 2 ** 32;
+}
+
+const SPAN = 48;
+
+/** Fills the surroundings of an effective address in both memories; returns a check that they are (still) alike. */
+function prepare(address: number, seed: number): { compare: () => void; unchanged: () => void } {
+  const real = Math.max(physical(address) - SPAN, 0);
+  const there = Math.max(0, (address % 2 ** 32) - SPAN);
+  const length = Math.min(2 * SPAN, 2 ** 32 - real, 2 ** 32 - there, address < 2 ** 30 ? Infinity : 2 ** 32 - there);
+  const skip = address < SPAN ? SPAN - address : 0;
+  const from = real + skip;
+  const count = length - skip;
+  for (let i = 0; i < count; i += 1) {
+    const byte = (Math.imul(seed + i, 0x9e3779b1) >>> 24) & 0xff;
+    space.bytes[from + i] = byte;
+    oracle.bytes[there + i] = byte;
+  }
+  const was = space.bytes.slice(from, from + count);
+  return {
+    compare: () => assert.deepEqual(space.bytes.slice(from, from + count), oracle.bytes.slice(there, there + count)),
+    unchanged: () => assert.deepEqual(space.bytes.slice(from, from + count), was),
+  };
+}
+
+function operandValues(operands: readonly ValueType[], seed: number): (number | bigint)[] {
+  const wide = BigInt.asIntN(64, BigInt(Math.imul(seed, 0x85ebca6b)) * 0x1_0000_0001_0001n + 77n);
+  return operands.flatMap((type): (number | bigint)[] => {
+    if (type === 'i32' || type === 'f32') return [Math.imul(seed, 0x85ebca6b)];
+    return type === 'v128' ? [wide, ~wide] : [wide];
+  });
+}
+
+function attempt(run: () => unknown): { value: unknown } | { error: Error } {
+  try {
+    return { value: run() };
+  } catch (error) {
+    if (error instanceof WebAssembly.RuntimeError) return { error };
+    throw error;
+  }
+}
+
+function accessCode(access: Access): number {
+  return access.sizeBytes | (access.write ? ACCESS_WRITE : 0) | (access.atomic ? ACCESS_ATOMIC : 0);
+}
+
+function tryAccess(item: Case, pointer: number, seed: number): string {
+  const { access, offset, name } = item;
+  const address = pointer + offset;
+  const expected = expectation(pointer, offset, access);
+  const surroundings = prepare(address, seed);
+  const values = operandValues(access.operands, seed);
+  const outcome = attempt(() => instance.call(name, pointer | 0, ...values));
+  const fault = space.takeFault(home);
+  const marks = space.takeMarks(home);
+  if (access.kind === 'wait') {
+    assert.deepEqual(fault, { kind: FAULT_ATOMIC_WAIT, address: address % 2 ** 32, access: accessCode(access) });
+    assert.ok('error' in outcome);
+    return 'wait';
+  }
+  if (expected === 'refused') {
+    const carried = offset >= LIMIT && address >= 2 ** 32;
+    const recorded = carried ? 2 ** 32 - 1 : address % 2 ** 32;
+    assert.deepEqual(fault, { kind: FAULT_ACCESS, address: recorded, access: accessCode(access) });
+    assert.ok('error' in outcome && /unreachable/.test(outcome.error.message));
+    assert.deepEqual(marks, []);
+    surroundings.unchanged();
+    return expected;
+  }
+  assert.deepEqual(fault, { kind: FAULT_NONE, address: 0, access: 0 });
+  const f = plain.exports[name];
+  assert.ok(typeof f === 'function');
+  assert.deepEqual(
+    outcome,
+    attempt(() => f(pointer | 0, ...values)),
+  );
+  surroundings.compare();
+  assert.deepEqual(marks, expected === 'home' && access.write ? [Math.floor(address / 512)] : []);
+  return expected;
+}
+
+test('the table has every memory access', () => {
+  // 23 of the MVP, 22 of SIMD, 3 + 14 + 49 of threads.
+  assert.equal(new Set(cases.map((c) => c.opcode)).size, 23 + 22 + 66);
+  assert.equal(guarded.layout.chunkShift, 9);
+  assert.equal(vmaStarts.length, 10);
+  assert.ok([owned, ownedWhole, foreign, readOnly, noPermission].every((start) => start >= AREA));
+});
+
+for (const kind of ['load', 'store', 'rmw', 'notify', 'wait'] as const) {
+  test(`${kind}: home, VMAs and refusals at every bound`, () => {
+    const seen = new Map<string, number>();
+    let seed = 1;
+    for (const item of cases.filter((c) => c.access.kind === kind)) {
+      for (const target of targets(item.access.sizeBytes)) {
+        // The 33rd bit: the pointer that reaches the target only by wrapping.
+        const pointer = (target - item.offset + 2 ** 32) % 2 ** 32;
+        const message = `${item.name}, pointer 0x${pointer.toString(16)}`;
+        try {
+          const outcome = tryAccess(item, pointer, seed);
+          seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
+        } catch (error) {
+          throw new Error(message, { cause: error });
+        }
+        seed += 1;
+      }
+    }
+    const wanted = kind === 'wait' ? ['wait'] : ['home', 'refused', 'vma'];
+    assert.deepEqual([...seen.keys()].sort(), wanted);
+  });
+}
+
+/** Loads and stores of whole values, one after the other in one function, at one pointer. */
+interface Step {
+  readonly name: string;
+  readonly offset: number;
+}
+
+const STEPS = [
+  'i32.load8_u',
+  'i32.load',
+  'i64.load',
+  'i32.store8',
+  'i32.store16',
+  'i64.store32',
+  'i64.store',
+  'i32.load16_s',
+];
+
+/** A function (pointer) that does all steps: loads are dropped, stores store their number. */
+function stepsFunction(steps: readonly Step[]): TestFunction {
+  const instructions = steps.flatMap(({ name, offset }, i) => {
+    const opcode = opcodeNamed(name);
+    const access = accessOf(opcode);
+    assert.ok(access !== undefined);
+    const value = access.operands.flatMap((type) => [type === 'i64' ? 0x42 : 0x41, ...signed(i + 1)]);
+    const end = access.result === undefined ? [] : [0x1a];
+    return [0x20, 0, ...value, ...instructionBytes(opcode, access, offset), ...end];
+  });
+  return { name: 'steps', type: { parameters: ['i32'], results: [] }, instructions };
+}
+
+function checkSteps(steps: readonly Step[], pointer: number): void {
+  const bytes = memoryModule(PAGES, [stepsFunction(steps)]);
+  const many = space.instantiate(guardModule(bytes, { imports: new Map(), memoryLimitBytes: LIMIT }), home);
+  const marks = new Set<number>();
+  let fault = { kind: FAULT_NONE, address: 0, access: 0 };
+  for (const { name, offset } of steps) {
+    const access = accessOf(opcodeNamed(name));
+    assert.ok(access !== undefined);
+    const expected = expectation(pointer, offset, access);
+    if (expected === 'refused') {
+      fault = { kind: FAULT_ACCESS, address: pointer + offset, access: accessCode(access) };
+      break;
+    }
+    if (expected === 'home' && access.write) marks.add(Math.floor((pointer + offset) / 512));
+  }
+  const { compare } = prepare(pointer + SPAN, pointer);
+  const outcome = attempt(() => many.call('steps', pointer | 0));
+  assert.deepEqual(space.takeFault(home), fault);
+  assert.deepEqual(
+    space.takeMarks(home),
+    [...marks].sort((a, b) => a - b),
+  );
+  assert.equal('error' in outcome, fault.kind !== FAULT_NONE);
+  if (fault.kind !== FAULT_NONE) return;
+  const plainSteps = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory: oracle.memory } })
+    .exports['steps'];
+  assert.ok(typeof plainSteps === 'function');
+  plainSteps(pointer | 0);
+  compare();
+}
+
+test('many accesses in one function: each has its own offset, size and permission', () => {
+  const step = fc.record({
+    name: fc.constantFrom(...STEPS),
+    offset: fc.constantFrom(0, 1, 7, 64, 92, 93, 600, 3000, 4090, 4095, 5000),
+  });
+  const place = fc.constantFrom(
+    64,
+    1000,
+    LIMIT - 8,
+    LIMIT - 4000,
+    owned,
+    owned + 900,
+    ownedWhole,
+    readOnly,
+    readOnly + 90,
+    grantedA + 100,
+  );
+  fc.assert(fc.property(fc.array(step, { minLength: 2, maxLength: 24 }), place, checkSteps), { numRuns: 400 });
+});
+
+test('a slot of a grant table without permission grants nothing', () => {
+  const entry = space.entryOf(foreign);
+  const slots = [
+    home.base + HOME_GRANT_TABLE_A + ((entry >>> GRANT_SHIFT_A) & GRANT_MASK),
+    home.base + HOME_GRANT_TABLE_B + ((entry >>> GRANT_SHIFT_B) & GRANT_MASK),
+  ];
+  for (const slot of slots) {
+    const was = space.get32(slot);
+    for (const [bits, reads, writes] of [
+      [0, false, false],
+      [1, true, false],
+      [2, false, false],
+      [3, true, true],
+      [4, false, false],
+      [19, false, false],
+    ] as const) {
+      space.set32(slot, entry | bits);
+      const read = attempt(() => instance.call('i32.load offset=0', foreign | 0));
+      const write = attempt(() => instance.call('i32.store offset=0', foreign | 0, 0));
+      assert.equal('value' in read, reads, `read with ${bits}`);
+      assert.equal('value' in write, writes, `write with ${bits}`);
+    }
+    space.set32(slot, was);
+  }
+  space.takeFault(home);
+});
+
+test('permissions that end are refused from then on', () => {
+  const name = 'i32.load offset=0';
+  assert.ok('value' in attempt(() => instance.call(name, owned | 0)));
+  space.map(owned, 1000, after.base, PERMISSION_READ_WRITE);
+  assert.ok('error' in attempt(() => instance.call(name, owned | 0)));
+  space.map(owned, 1000, home.base, PERMISSION_READ_WRITE);
+  assert.ok('value' in attempt(() => instance.call(name, owned | 0)));
+  space.grant(home.base, grantedA, PERMISSION_NONE, 'A');
+  assert.ok('error' in attempt(() => instance.call(name, grantedA | 0)));
+  space.takeFault(home);
+});

@@ -1,0 +1,426 @@
+/*
+ * ┌──────────────────────────────────────────────────────────────────────────────────────────────────────────────────┐
+ * │ THIS IS THE CODE THAT MUST NOT BE WRONG. What is emitted here is all that stands between a function and the memory │
+ * │ of every other one. Do not change a case without going through the algebra below again.                           │
+ * └──────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+ *
+ * Numbers. All are non-negative integers, not modulo anything unless it says so.
+ *
+ *     t   the pointer, a u32 that the function chose                      0 <= t < 2^32
+ *     o   the static offset, a constant                                   0 <= o < 2^32
+ *     s   the bytes accessed, a constant                                  1 <= s <= 16
+ *     L   layout.memoryLimit, a constant, a multiple of 64 KiB            0 <= L <= 2^29
+ *     R   RED_ZONE = 4096
+ *     H   layout.headerSize, a constant                                   H < 2^19 (asserted in checkLayout)
+ *     B   base, a parameter that only trusted code passes and the function cannot name
+ *
+ * The home is [B, B + H + L + R), all of it below 2 GiB, so B + H + L + R <= 2^31. The function's address 0 is B + H.
+ * The access wants [t + o, t + o + s). It is an access to
+ *
+ *   the home   when t + o + s <= L + R, at B + H + t + o: never below B + H (the header) and never behind the red zone;
+ *   a VMA      when t + o < 2^32 and the VTE of address e = t + o is B's or granted to it with the permission, and
+ *              e + s <= VTE.end (readEnd, writeEnd for writes), at e;
+ *
+ * and must be refused otherwise. (It is also refused for home addresses from L on that case 1 does not reach. That is
+ * allowed: nothing lives there.) Both arms leave an address a on the stack for one and the same instruction with static
+ * offset d = o' + H, where o' is o in cases 1 and 2 and 0 in case 3. Wasm computes a + d without wrapping.
+ *
+ * Case 1, o + s <= R: home when t < L.
+ *     Home arm: a = B + t < 2^31, no wrap. a + d = B + H + t + o, and t + o + s <= L - 1 + R. ✓
+ *     Other arm, t >= L: see "VMA arm".
+ *
+ * Case 2, o + s > R and o < L: home when t < L - o, a constant > 0.
+ *     Home arm: a = B + t. t + o < L, so t + o + s <= L - 1 + 16 < L + R. ✓
+ *     Other arm, t >= L - o: see "VMA arm".
+ *
+ * Case 3, o + s > R and o >= L: never home. First t' = min(t + o, 2^32 - 1), then the VMA arm for pointer t' and o' = 0.
+ *     t' is t + o mod 2^32, or 2^32 - 1 if that is < o, which is the carry of the addition. 2^32 - 1 is in the granule
+ *     that is never given out, so the check fails; otherwise t' = t + o is e itself.
+ *
+ * VMA arm. e = t + o' mod 2^32. The VTE is found from e alone:
+ *     g = i64 at GRANULE_TABLE + 8 * (e >>> 24), inside the table since e >>> 24 <= 255
+ *     v = ((e >>> g) << 5) + (g >>> 32) mod 2^32 (the shift counts modulo 32, so only the table's low five bits matter)
+ *     The trusted side keeps: for e of a granule that was given out, v is the VTE of the only VMA whose area contains e,
+ *     that VMA begins at the area's start, and VTE.end <= the area's end; for any other e it is the zero VTE.
+ *     Allowed when (owner of v = B, or entry of v in one of B's grant tables is v | permission) and e + s <= VTE.end.
+ *     - e in no granule (any e < 2^31, and e >= 2^32 - 2^24): owner of the zero VTE is 0, B is not 0, and no grant table
+ *       names the zero VTE: refused.
+ *     - so if it passes, 2^31 <= e < 2^32 - 2^24: e + s did not wrap, and e is in the VMA from its first byte on. ✓
+ *     - if t + o' >= 2^32, then e = t + o' - 2^32 < o'. o' > 0, so case 1 or 2: o' < R or o' < L <= 2^29, so e < 2^29:
+ *       refused. So if it passes, e = t + o' exactly. ✓
+ *     - address: a = t - H mod 2^32. If it passes, t = e - o' >= 2^31 - 2^29 > H, so a = t - H and
+ *       a + d = t - H + o' + H = e. ✓
+ *     Emitted: e replaces t in the temporary, and a = e - (o' + H) mod 2^32, the same a. Inline is the question whether B
+ *     owns v and e + s <= VTE.end. If not, a call of jord:check-read or jord:check-write asks the whole question again,
+ *     grants included, and returns only if the answer is yes; otherwise it records the fault and traps.
+ *     That call is behind two branches and costs the home arm nothing (measured; in place of the whole arm it does).
+ *
+ * Marks. In the home arm of a write the byte (t + o) >>> chunkShift of the dirty map becomes 1, at B + mapOffset + it.
+ * t + o < L + R, so it is below mapSize. A write that runs into the next chunk is the restorer's business (STORE_SIZE_MAX).
+ *
+ * Every temporary is set before it is read, within what one access emits; value operands are set aside before the guard
+ * and put back behind it, so the order of evaluation is the function's. No instruction between guard and access can
+ * change a permission on this thread.
+ */
+import {
+  ACCESS_ATOMIC,
+  ACCESS_WRITE,
+  FAULT_ACCESS,
+  FAULT_ATOMIC_WAIT,
+  GRANT_MASK,
+  GRANT_SHIFT_A,
+  GRANT_SHIFT_B,
+  GRANULE_SHIFT,
+  GRANULE_TABLE,
+  HOME_FAULT_ACCESS,
+  HOME_FAULT_ADDRESS,
+  HOME_FAULT_KIND,
+  HOME_GRANT_TABLE_A,
+  HOME_GRANT_TABLE_B,
+  MEMORY_LIMIT_MAX,
+  PERMISSION_READ_WRITE,
+  RED_ZONE,
+  VTE_OWNER,
+  VTE_READ_END,
+  VTE_SHIFT,
+  VTE_WRITE_END,
+} from '../../core/layout.ts';
+import { ADDED_CHECK_READ, ADDED_CHECK_WRITE } from './added.ts';
+import {
+  BLOCK_EMPTY,
+  BLOCK_I32,
+  type Emitter,
+  HINT_LIKELY,
+  HINT_UNLIKELY,
+  NEED_ENTRY,
+  NEED_GRANULE,
+  NEED_GUARD,
+  NEED_POINTER,
+  NEED_SECOND_I32,
+  NEED_SECOND_I64,
+  NEED_VALUE_F32,
+  NEED_VALUE_F64,
+  NEED_VALUE_I32,
+  NEED_VALUE_I64,
+  NEED_VALUE_V128,
+} from './emit.ts';
+import {
+  type Access,
+  OP_DROP,
+  OP_ELSE,
+  OP_END,
+  OP_I32_ADD,
+  OP_I32_AND,
+  OP_I32_EQ,
+  OP_I32_EQZ,
+  OP_I32_GE_U,
+  OP_I32_GT_U,
+  OP_I32_LE_U,
+  OP_I32_LT_U,
+  OP_I32_NE,
+  OP_I32_OR,
+  OP_I32_SHL,
+  OP_I32_SHR_U,
+  OP_I32_STORE8,
+  OP_I32_SUB,
+  OP_I32_WRAP_I64,
+  OP_I32_XOR,
+  OP_I64_CONST,
+  OP_I64_LOAD,
+  OP_I64_SHR_U,
+  OP_IF,
+  OP_SELECT,
+  OP_UNREACHABLE,
+} from './opcodes.ts';
+import type { HomeLayout, ValueType } from './types.ts';
+
+const VALUE_NEEDS: Readonly<Partial<Record<ValueType, number>>> = {
+  i32: NEED_VALUE_I32,
+  i64: NEED_VALUE_I64,
+  f32: NEED_VALUE_F32,
+  f64: NEED_VALUE_F64,
+  v128: NEED_VALUE_V128,
+};
+
+/** The NEED_ bit of the temporary that holds a value of this type. */
+export function valueNeed(type: ValueType): number {
+  const need = VALUE_NEEDS[type];
+  if (need === undefined) throw new Error(`no temporary for values of type ${type}`);
+  return need;
+}
+
+function secondNeed(type: ValueType): number {
+  return type === 'i64' ? NEED_SECOND_I64 : NEED_SECOND_I32;
+}
+
+/** Temporaries that `emitAccess` needs for this access. */
+export function accessNeeds(access: Access): number {
+  if (access.kind === 'wait') return NEED_POINTER;
+  const [first, second] = access.operands;
+  const operands = (first === undefined ? 0 : valueNeed(first)) | (second === undefined ? 0 : secondNeed(second));
+  return NEED_GUARD | operands;
+}
+
+/** What the algebra above takes for granted of a layout. */
+export function checkLayout(layout: HomeLayout): void {
+  const { headerSize, memoryLimit, mapOffset, mapSize, chunkShift, homeSize } = layout;
+  const holds =
+    headerSize < 2 ** 19 &&
+    memoryLimit <= MEMORY_LIMIT_MAX &&
+    mapOffset + mapSize <= headerSize &&
+    mapSize * 2 ** chunkShift >= memoryLimit + RED_ZONE &&
+    homeSize >= headerSize + memoryLimit + RED_ZONE;
+  if (!holds) throw new Error('the guard cannot work with this home layout');
+}
+
+/** Access codes are below this. */
+const ACCESS_CODES = 2 * ACCESS_ATOMIC;
+
+/** HOME_FAULT_ACCESS of an access. */
+function accessCode(access: Access): number {
+  return access.sizeBytes | (access.write ? ACCESS_WRITE : 0) | (access.atomic ? ACCESS_ATOMIC : 0);
+}
+
+/** The access of instruction `opcode`; its operands are on the stack. `lane` is undefined for those without one. */
+export function emitAccess(
+  e: Emitter,
+  opcode: number,
+  access: Access,
+  offset: number,
+  alignment: number,
+  lane: number | undefined,
+): void {
+  if (access.kind === 'wait') {
+    emitWait(e, access, offset);
+    return;
+  }
+  const [first, second] = access.operands;
+  if (second !== undefined) e.set(e.temporary(secondNeed(second)));
+  if (first !== undefined) e.set(e.temporary(valueNeed(first)));
+  const remaining = emitGuard(e, access, offset);
+  if (first !== undefined) e.get(e.temporary(valueNeed(first)));
+  if (second !== undefined) e.get(e.temporary(secondNeed(second)));
+  e.memory(opcode, alignment, remaining);
+  if (lane !== undefined) e.op(lane);
+}
+
+/** Takes a pointer from the stack and leaves an address; returns the static offset (d) to access it with. */
+function emitGuard(e: Emitter, access: Access, offset: number): number {
+  const { memoryLimit, headerSize } = e.layout;
+  const near = offset + access.sizeBytes <= RED_ZONE;
+  if (near) {
+    // The same bytes for all accesses of a function with the same code and offset.
+    const key = ((offset + 1) * ACCESS_CODES) | accessCode(access);
+    if (!e.repeat(key)) {
+      const mark = e.mark();
+      emitArms(e, access, offset, memoryLimit);
+      e.remember(key, mark);
+    }
+    return offset + headerSize;
+  }
+  if (offset < memoryLimit) {
+    emitArms(e, access, offset, memoryLimit - offset);
+    return offset + headerSize;
+  }
+  emitSaturatingAdd(e, e.temporary(NEED_POINTER), offset);
+  emitVmaArm(e, access, 0);
+  return headerSize;
+}
+
+/** Cases 1 and 2: home when the pointer on the stack is below `end`. */
+function emitArms(e: Emitter, access: Access, offset: number, end: number): void {
+  const pointer = e.temporary(NEED_POINTER);
+  e.tee(pointer);
+  e.i32(end);
+  e.op(OP_I32_LT_U);
+  e.if(BLOCK_I32, HINT_LIKELY);
+  if (access.write) emitMark(e, pointer, offset);
+  e.get(e.base);
+  e.get(pointer);
+  e.op(OP_I32_ADD);
+  e.op(OP_ELSE);
+  if (offset !== 0) {
+    e.get(pointer);
+    e.i32(offset);
+    e.op(OP_I32_ADD);
+    e.set(pointer);
+  }
+  emitVmaArm(e, access, offset);
+  e.op(OP_END);
+}
+
+/** Case 3: pointer = min(stack + offset, 2^32 - 1). */
+function emitSaturatingAdd(e: Emitter, pointer: number, offset: number): void {
+  e.i32(offset);
+  e.op(OP_I32_ADD);
+  e.tee(pointer);
+  e.i32(-1);
+  e.get(pointer);
+  e.i32(offset);
+  e.op(OP_I32_GE_U);
+  e.op(OP_SELECT);
+  e.set(pointer);
+}
+
+/** The mark of a write at pointer + offset in the home. */
+function emitMark(e: Emitter, pointer: number, offset: number): void {
+  e.get(e.base);
+  e.get(pointer);
+  if (offset !== 0) {
+    e.i32(offset);
+    e.op(OP_I32_ADD);
+  }
+  e.i32(e.layout.chunkShift);
+  e.op(OP_I32_SHR_U);
+  e.op(OP_I32_ADD);
+  e.i32(1);
+  e.memory(OP_I32_STORE8, 0, e.layout.mapOffset);
+}
+
+/** Checks e, which the pointer temporary holds, and leaves a = e - (offset + H). */
+function emitVmaArm(e: Emitter, access: Access, offset: number): void {
+  const code = accessCode(access);
+  if (!e.repeat(code)) {
+    const mark = e.mark();
+    emitVmaCheck(e, access, code);
+    e.remember(code, mark);
+  }
+  e.get(e.temporary(NEED_POINTER));
+  e.i32(offset + e.layout.headerSize);
+  e.op(OP_I32_SUB);
+}
+
+/** The bytes are the same for all accesses of a function with the same code. */
+function emitVmaCheck(e: Emitter, access: Access, code: number): void {
+  const pointer = e.temporary(NEED_POINTER);
+  const entry = e.temporary(NEED_ENTRY);
+  emitFindEntry(e, pointer, entry);
+  e.get(entry);
+  e.load32(VTE_OWNER);
+  e.get(e.base);
+  e.op(OP_I32_NE);
+  e.get(pointer);
+  e.i32(access.sizeBytes);
+  e.op(OP_I32_ADD);
+  e.get(entry);
+  e.load32(access.write ? VTE_WRITE_END : VTE_READ_END);
+  e.op(OP_I32_GT_U);
+  e.op(OP_I32_OR);
+  e.op(OP_IF);
+  e.op(BLOCK_EMPTY);
+  e.get(pointer);
+  e.i32(code);
+  e.callAdded(access.write ? ADDED_CHECK_WRITE : ADDED_CHECK_READ);
+  e.op(OP_END);
+}
+
+/**
+ * Body of jord:check-read and jord:check-write, (e, access, base): returns when the access of (access & 0xff) bytes at e
+ * is allowed, grants included; otherwise records the fault and traps.
+ */
+export function emitCheck(e: Emitter, write: boolean): void {
+  const [address, access] = [0, 1];
+  emitPermitted(e, address, write);
+  e.get(address);
+  e.get(access);
+  e.i32(0xff);
+  e.op(OP_I32_AND);
+  e.op(OP_I32_ADD);
+  e.get(e.temporary(NEED_ENTRY));
+  e.load32(write ? VTE_WRITE_END : VTE_READ_END);
+  e.op(OP_I32_LE_U);
+  e.op(OP_I32_AND);
+  e.op(OP_I32_EQZ);
+  e.if(BLOCK_EMPTY, HINT_UNLIKELY);
+  emitFault(e, FAULT_ACCESS, address, () => e.get(access));
+  e.op(OP_END);
+}
+
+/** Sets the entry temporary to the VTE of `address` and leaves whether this PD owns it or has the grant: 0 or 1. */
+export function emitPermitted(e: Emitter, address: number, write: boolean): void {
+  const entry = e.temporary(NEED_ENTRY);
+  emitFindEntry(e, address, entry);
+  e.get(entry);
+  e.load32(VTE_OWNER);
+  e.get(e.base);
+  e.op(OP_I32_EQ);
+  e.if(BLOCK_I32, HINT_LIKELY);
+  e.i32(1);
+  e.op(OP_ELSE);
+  emitGranted(e, entry, write, GRANT_SHIFT_A, HOME_GRANT_TABLE_A);
+  emitGranted(e, entry, write, GRANT_SHIFT_B, HOME_GRANT_TABLE_B);
+  e.op(OP_I32_OR);
+  e.op(OP_END);
+}
+
+/** v = ((e >>> g) << 5) + (g >>> 32). One load reads both halves of g, so another thread cannot be seen half-way. */
+function emitFindEntry(e: Emitter, address: number, entry: number): void {
+  const granule = e.temporary(NEED_GRANULE);
+  e.get(address);
+  e.get(address);
+  e.i32(GRANULE_SHIFT);
+  e.op(OP_I32_SHR_U);
+  e.i32(3);
+  e.op(OP_I32_SHL);
+  e.memory(OP_I64_LOAD, 3, GRANULE_TABLE);
+  e.tee(granule);
+  e.op(OP_I32_WRAP_I64);
+  e.op(OP_I32_SHR_U);
+  e.i32(VTE_SHIFT);
+  e.op(OP_I32_SHL);
+  e.get(granule);
+  e.op(OP_I64_CONST);
+  e.out.s32(32);
+  e.op(OP_I64_SHR_U);
+  e.op(OP_I32_WRAP_I64);
+  e.op(OP_I32_ADD);
+  e.set(entry);
+}
+
+/**
+ * Leaves whether the entry's slot in a grant table is v | permission: 0 or 1. VTEs are multiples of 32, so x = slot ^ v
+ * is the permission, if the slot is v's at all. Write: x = 3. Read: x = 1 or 3, that is (x | 2) = 3.
+ */
+function emitGranted(e: Emitter, entry: number, write: boolean, shift: number, table: number): void {
+  e.get(entry);
+  e.i32(shift);
+  e.op(OP_I32_SHR_U);
+  e.i32(GRANT_MASK);
+  e.op(OP_I32_AND);
+  e.get(e.base);
+  e.op(OP_I32_ADD);
+  e.load32(table);
+  e.get(entry);
+  e.op(OP_I32_XOR);
+  if (!write) {
+    e.i32(2);
+    e.op(OP_I32_OR);
+  }
+  e.i32(PERMISSION_READ_WRITE);
+  e.op(OP_I32_EQ);
+}
+
+/** Records the fault in the header and traps. `address` is a local, `access` leaves what HOME_FAULT_ACCESS gets. */
+export function emitFault(e: Emitter, kind: number, address: number, access: () => void): void {
+  e.get(e.base);
+  e.i32(kind);
+  e.store32(HOME_FAULT_KIND);
+  e.get(e.base);
+  e.get(address);
+  e.store32(HOME_FAULT_ADDRESS);
+  e.get(e.base);
+  access();
+  e.store32(HOME_FAULT_ACCESS);
+  e.op(OP_UNREACHABLE);
+}
+
+/** memory.atomic.wait would block the executor: it faults always. */
+function emitWait(e: Emitter, access: Access, offset: number): void {
+  const pointer = e.temporary(NEED_POINTER);
+  e.op(OP_DROP);
+  e.op(OP_DROP);
+  e.i32(offset);
+  e.op(OP_I32_ADD);
+  e.set(pointer);
+  emitFault(e, FAULT_ATOMIC_WAIT, pointer, () => e.i32(accessCode(access)));
+}

@@ -1,0 +1,12 @@
+/** Places of the functions that the guard adds behind the module's own, counted from the first of them. */
+export const ADDED_CHECK_READ = 0;
+export const ADDED_CHECK_WRITE = 1;
+export const ADDED_READABLE_END = 2;
+export const ADDED_WRITABLE_END = 3;
+export const ADDED_READ_RANGE = 4;
+export const ADDED_WRITE_RANGE = 5;
+export const ADDED_COPY = 6;
+export const ADDED_FILL = 7;
+export const ADDED_GROW = 8;
+/** One for each data segment from here on, and `jord:init` behind them. */
+export const ADDED_INIT_SEGMENT = 9;
