@@ -17,6 +17,7 @@ import {
   VTE_AREA,
 } from './layout';
 import { BAD_PARAMETER, HOME_MEMORY_EXHAUSTED, OK, WRONG_STATE } from './status';
+import { reserveClasses } from './vma-table';
 
 /** A free range of home memory begins with its size and the address of the next one. The rest of it is zero. */
 const RANGE_SIZE: u32 = 0;
@@ -38,6 +39,7 @@ export function initialise(callDepthMax: u32): u32 {
     store<u64>(GRANULE_TABLE + (granule << 3), empty);
   }
   store<u32>(CONTROL_VTE_NEXT, VTE_AREA);
+  reserveClasses();
   store<u32>(CONTROL_CALL_DEPTH_MAX, callDepthMax);
   store<u32>(CONTROL_EXECUTORS, 0);
   store<u32>(HOME_AREA, ((<u32>HOME_AREA_END_MIB) << 20) - HOME_AREA, RANGE_SIZE);

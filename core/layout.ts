@@ -8,7 +8,7 @@
  *     0x0100_0000   reserved for the rings between threads
  *     0x0200_0000   VMA table entries (VTEs), handed out a granule at a time
  *     0x1200_0000   homes
- *     0x8000_0000   VMAs: granules of 16 MiB, each given to one size class when that class first needs it
+ *     0x8000_0000   VMAs: granules of 16 MiB, each given to one size class, at the start or when it needs it
  *     0xFF00_0000   the last granule is never given out, so an address + 16 MiB of a VMA never wraps
  *
  * All numbers are bytes unless the name says otherwise. All words are 32-bit little-endian unless noted.

@@ -450,10 +450,25 @@ function fillByCarving(list: u32, shift: u32): bool {
   return true;
 }
 
-/** Gives a class its next granule (or as many as one VMA of the class needs), with VTEs for it. */
+/** What each class up to 16 MiB has for itself, in VMAs: granules stay with their class, so one could take all of them. */
+const RESERVED_VMAS: u32 = 8;
+
+/** Gives the classes what is reserved for them. For `initialise`. */
+export function reserveClasses(): void {
+  for (let shift: u32 = CLASS_SHIFT_MIN; shift <= <u32>GRANULE_SHIFT; shift++) {
+    const carve = CONTROL_CARVE + ((shift - CLASS_SHIFT_MIN) << 3);
+    addGranules(carve, shift, max<u32>((RESERVED_VMAS << shift) >>> GRANULE_SHIFT, 1));
+  }
+}
+
+/** Gives a class its next granule, or as many as one VMA of the class needs. */
 function addGranule(carve: u32, shift: u32): bool {
-  const granules: u32 = shift <= <u32>GRANULE_SHIFT ? 1 : 1 << (shift - GRANULE_SHIFT);
-  const count: u32 = shift <= <u32>GRANULE_SHIFT ? 1 << (GRANULE_SHIFT - shift) : 1;
+  return addGranules(carve, shift, shift <= <u32>GRANULE_SHIFT ? 1 : 1 << (shift - GRANULE_SHIFT));
+}
+
+/** Gives granules that lie together to a class that has nothing left to carve, with VTEs for them. */
+function addGranules(carve: u32, shift: u32, granules: u32): bool {
+  const count = (granules << GRANULE_SHIFT) >>> shift;
   const vtes = load<u32>(CONTROL_VTE_NEXT);
   if (count * VTE_SIZE > <u32>VTE_AREA_END - vtes) return false;
   const granule = findGranules(granules);

@@ -36,10 +36,10 @@ export const ABI_IMPORTS: ReadonlyMap<string, FunctionType> = new Map(
 export const HANDLE_EXPORT = 'handle';
 export const INITIALIZE_EXPORT = '_initialize';
 
-const EXPORTS: Readonly<Record<string, FunctionType>> = {
-  [HANDLE_EXPORT]: type(2, 'i32'),
-  [INITIALIZE_EXPORT]: type(0),
-};
+const EXPORTS: ReadonlyMap<string, FunctionType> = new Map([
+  [HANDLE_EXPORT, type(2, 'i32')],
+  [INITIALIZE_EXPORT, type(0)],
+]);
 
 function describe({ parameters, results }: FunctionType): string {
   return `(${parameters.join(', ')}) -> (${results.join(', ')})`;
@@ -55,7 +55,7 @@ export function checkExports(exports: GuardedModule['exports']): void {
     );
   }
   for (const { name, type: found } of exports) {
-    const wanted = EXPORTS[name];
+    const wanted = EXPORTS.get(name);
     if (wanted !== undefined && describe(wanted) !== describe(found)) {
       throw new JordError(
         'MODULE_EXPORT_MISSING',

@@ -35,6 +35,8 @@ import type { ValueType } from './types.ts';
 
 const PAGES = 2;
 const LIMIT = PAGES * PAGE_SIZE;
+/** Of a home of this size. */
+const CHUNK = 256;
 const CLASS_SHIFT = 12;
 const AREA = 0x8000_0000;
 const SLOT = 2 ** CLASS_SHIFT;
@@ -130,7 +132,7 @@ const vmaStarts = regions.map((r) => r.start);
 /** Effective addresses worth trying for an access of `s` bytes. */
 function targets(s: number): number[] {
   const edges = regions.flatMap(({ start, end }) => [start, end - s, end - s + 1, end - 1, end]);
-  const home = [0, 64, 512 - s, 511, 512, LIMIT - s, LIMIT - 1, LIMIT, LIMIT + RED_ZONE - s - 1, LIMIT + RED_ZONE - s];
+  const home = [0, 64, CHUNK - s, CHUNK - 1, CHUNK, LIMIT - s, LIMIT - 1, LIMIT, LIMIT + RED_ZONE - s - 1, LIMIT + RED_ZONE - s];
   const refused = [
     LIMIT + RED_ZONE - s + 1,
     LIMIT + RED_ZONE,
@@ -233,14 +235,14 @@ function tryAccess(item: Case, pointer: number, seed: number): string {
     attempt(() => f(pointer | 0, ...values)),
   );
   surroundings.compare();
-  assert.deepEqual(marks, expected === 'home' && access.write ? [Math.floor(address / 512)] : []);
+  assert.deepEqual(marks, expected === 'home' && access.write ? [Math.floor(address / CHUNK)] : []);
   return expected;
 }
 
 test('the table has every memory access', () => {
   // 23 of the MVP, 22 of SIMD, 3 + 14 + 49 of threads.
   assert.equal(new Set(cases.map((c) => c.opcode)).size, 23 + 22 + 66);
-  assert.equal(guarded.layout.chunkShift, 9);
+  assert.equal(2 ** guarded.layout.chunkShift, CHUNK);
   assert.equal(vmaStarts.length, 10);
   assert.ok([owned, ownedWhole, foreign, readOnly, noPermission].every((start) => start >= AREA));
 });
@@ -311,7 +313,7 @@ function checkSteps(steps: readonly Step[], pointer: number): void {
       fault = { kind: FAULT_ACCESS, address: pointer + offset, access: accessCode(access) };
       break;
     }
-    if (expected === 'home' && access.write) marks.add(Math.floor((pointer + offset) / 512));
+    if (expected === 'home' && access.write) marks.add(Math.floor((pointer + offset) / CHUNK));
   }
   const { compare } = prepare(pointer + SPAN, pointer);
   const outcome = attempt(() => many.call('steps', pointer | 0));

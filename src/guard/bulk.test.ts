@@ -16,6 +16,8 @@ import { TestSpace } from './testing.ts';
 import { guardText } from './testing-wat.ts';
 
 const LIMIT = 2 * PAGE_SIZE;
+/** Of a home of this size. */
+const CHUNK = 256;
 const AREA = 0x8000_0000;
 const SLOT = 4096;
 
@@ -71,7 +73,7 @@ function physical(address: number): number {
 
 function chunks(address: number, length: number): number[] {
   if (address >= AREA || length === 0) return [];
-  const [first, last] = [Math.floor(address / 512), Math.floor((address + length - 1) / 512)];
+  const [first, last] = [Math.floor(address / CHUNK), Math.floor((address + length - 1) / CHUNK)];
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
 

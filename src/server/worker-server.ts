@@ -93,13 +93,15 @@ class LocalWorkerServer implements WorkerServer {
   }
 
   deploy(name: string, module: Uint8Array, options: DeployOptions = {}): Promise<FunctionInfo> {
+    // What runs, what is hashed and what is stored are the same bytes, whatever the caller does with its own meanwhile.
+    const bytes = new Uint8Array(module);
     return this.#change(async () => {
       checkFunctionName(name);
-      const version = await loadVersion(this.#executor, name, module, options);
+      const version = await loadVersion(this.#executor, name, bytes, options);
       const deployedAt = new Date().toISOString();
       try {
         const { memoryLimit } = version.guarded.layout;
-        await this.#store?.put(name, module, { memoryLimitBytes: memoryLimit, deployedAt });
+        await this.#store?.put(name, bytes, { memoryLimitBytes: memoryLimit, deployedAt });
       } catch (error) {
         discard(this.#executor, version.loaded.descriptor);
         throw error;
