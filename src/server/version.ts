@@ -7,7 +7,7 @@ import { JordError } from '../errors.ts';
 import { ABI_IMPORTS, checkExports, HANDLE_EXPORT, INITIALIZE_EXPORT } from '../functions/abi.ts';
 import { moduleVersion } from '../functions/store.ts';
 import { guardModule } from '../guard/guard.ts';
-import { type GuardedModule, INIT_EXPORT } from '../guard/types.ts';
+import { type GuardedModule, type HomeLayout, INIT_EXPORT } from '../guard/types.ts';
 import { type Executor, type Handle, type LoadedFunction, statusError } from './executor.ts';
 import { classifyFault, type Fault } from './faults.ts';
 import { failed } from './privlib.ts';
@@ -19,7 +19,9 @@ export interface Version {
   /** SHA-256 of the module as deployed. */
   readonly hash: string;
   readonly sizeBytes: number;
-  readonly guarded: GuardedModule;
+  readonly guardedSizeBytes: number;
+  readonly layout: HomeLayout;
+  readonly imports: readonly string[];
   readonly loaded: LoadedFunction;
   readonly loadMs: number;
 }
@@ -52,7 +54,18 @@ export async function loadVersion(
   const handle = instance.exports[HANDLE_EXPORT] as Handle;
   const loaded: LoadedFunction = { name, descriptor, handle };
   const loadMs = performance.now() - started;
-  return { name, hash: moduleVersion(bytes), sizeBytes: bytes.length, guarded, loaded, loadMs };
+  const { layout, imports } = guarded;
+  const guardedSizeBytes = guarded.bytes.length;
+  return {
+    name,
+    hash: moduleVersion(bytes),
+    sizeBytes: bytes.length,
+    guardedSizeBytes,
+    layout,
+    imports,
+    loaded,
+    loadMs,
+  };
 }
 
 /**
@@ -69,9 +82,9 @@ export function discard(executor: Executor, descriptor: number): boolean {
 }
 
 /** Bytes that the guard has made; V8 refusing them would be an error of the guard. */
-async function compile(bytes: Uint8Array): Promise<WebAssembly.Module> {
+async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
   try {
-    return await WebAssembly.compile(new Uint8Array(bytes));
+    return await WebAssembly.compile(bytes);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new JordError('INTERNAL', `The guarded module is not valid: ${reason}`, {}, { cause: error });

@@ -100,7 +100,7 @@ class LocalWorkerServer implements WorkerServer {
       const version = await loadVersion(this.#executor, name, bytes, options);
       const deployedAt = new Date().toISOString();
       try {
-        const { memoryLimit } = version.guarded.layout;
+        const { memoryLimit } = version.layout;
         await this.#store?.put(name, bytes, { memoryLimitBytes: memoryLimit, deployedAt });
       } catch (error) {
         discard(this.#executor, version.loaded.descriptor);
@@ -127,12 +127,12 @@ class LocalWorkerServer implements WorkerServer {
 
   inspect(name: string): FunctionInfo {
     const { version, deployedAt } = this.#find(name);
-    const { layout, imports, bytes } = version.guarded;
+    const { layout, imports, guardedSizeBytes } = version;
     return {
       name,
       version: version.hash,
       sizeBytes: version.sizeBytes,
-      guardedSizeBytes: bytes.length,
+      guardedSizeBytes,
       memoryInitialBytes: layout.memoryInitialPages * 65536,
       memoryLimitBytes: layout.memoryLimit,
       deployedAt,
