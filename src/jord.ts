@@ -77,7 +77,7 @@ export class Jord {
     return this.#server.inspect(name);
   }
 
-  /** Finishes deploys under way and closes the store. Later calls throw SERVER_STOPPED. */
+  /** Finishes deploys under way and closes the store. Later `deploy`, `remove` and `invoke` throw SERVER_STOPPED. */
   stop(): Promise<void> {
     return this.#server.stop();
   }

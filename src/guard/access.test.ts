@@ -132,7 +132,18 @@ const vmaStarts = regions.map((r) => r.start);
 /** Effective addresses worth trying for an access of `s` bytes. */
 function targets(s: number): number[] {
   const edges = regions.flatMap(({ start, end }) => [start, end - s, end - s + 1, end - 1, end]);
-  const home = [0, 64, CHUNK - s, CHUNK - 1, CHUNK, LIMIT - s, LIMIT - 1, LIMIT, LIMIT + RED_ZONE - s - 1, LIMIT + RED_ZONE - s];
+  const home = [
+    0,
+    64,
+    CHUNK - s,
+    CHUNK - 1,
+    CHUNK,
+    LIMIT - s,
+    LIMIT - 1,
+    LIMIT,
+    LIMIT + RED_ZONE - s - 1,
+    LIMIT + RED_ZONE - s,
+  ];
   const refused = [
     LIMIT + RED_ZONE - s + 1,
     LIMIT + RED_ZONE,

@@ -56,7 +56,7 @@
  *     That call is behind two branches and costs the home arm nothing (measured; in place of the whole arm it does).
  *
  * Marks. In the home arm of a write the byte (t + o) >>> chunkShift of the dirty map becomes 1, at B + mapOffset + it.
- * t + o < L + R, so it is below mapSize. A write that runs into the next chunk is the restorer's business (STORE_SIZE_MAX).
+ * t + o < L + R, so it is below mapSize. A write that runs into the next chunk is the restorer's business (RESTORED_BEHIND).
  *
  * Every temporary is set before it is read, within what one access emits; value operands are set aside before the guard
  * and put back behind it, so the order of evaluation is the function's. No instruction between guard and access can

@@ -97,6 +97,6 @@ function reserveMemory(): WebAssembly.Memory {
 /** An instance for the calling thread. All state is in the memory. */
 export function instantiatePrivLib(addressSpace: AddressSpace): PrivLib {
   const instance = new WebAssembly.Instance(addressSpace.privLib, { env: { memory: addressSpace.memory } });
-  // The one place where the types of PrivLib's exports are taken on trust; privlib.test.ts calls each of them.
+  // The one place where the types of PrivLib's exports are taken on trust; the tests in core/ and test/ call them.
   return instance.exports as unknown as PrivLib;
 }

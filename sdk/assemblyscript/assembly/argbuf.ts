@@ -97,7 +97,7 @@ export class ArgBuf extends View {
 
   /**
    * Changes the length. What it can grow to is the power of two, 128 or more, that held its first length; beyond that
-   * the status is TOO_LARGE and nothing changes. Bytes that are new are not specified.
+   * the status is TOO_LARGE and nothing changes. Bytes that are new are zero.
    */
   resize(length: i32): i32 {
     if (this.start == GONE) throw new Error(NOT_HERE);
