@@ -5,7 +5,6 @@ import {
   CONTROL_HOME_FREE,
   CONTROL_LOCK,
   CONTROL_MAGIC,
-  CONTROL_VTE_NEXT,
   GRANULE_COUNT,
   GRANULE_TABLE,
   HOME_ALIGNMENT,
@@ -14,10 +13,9 @@ import {
   MAGIC,
   NULL_SHIFT,
   NULL_VTE,
-  VTE_AREA,
 } from './layout';
 import { BAD_PARAMETER, HOME_MEMORY_EXHAUSTED, OK, WRONG_STATE } from './status';
-import { reserveClasses } from './vma-table';
+import { reserveClasses } from './free-lists';
 
 /** A free range of home memory begins with its size and the address of the next one. The rest of it is zero. */
 const RANGE_SIZE: u32 = 0;
@@ -38,7 +36,6 @@ export function initialise(callDepthMax: u32): u32 {
   for (let granule: u32 = 0; granule < <u32>GRANULE_COUNT; granule++) {
     store<u64>(GRANULE_TABLE + (granule << 3), empty);
   }
-  store<u32>(CONTROL_VTE_NEXT, VTE_AREA);
   reserveClasses();
   store<u32>(CONTROL_CALL_DEPTH_MAX, callDepthMax);
   store<u32>(CONTROL_EXECUTORS, 0);

@@ -6,8 +6,8 @@
  *
  *     0x0000_0000   control block, granule table, executors, function and PD tables
  *     0x0100_0000   reserved for the rings between threads
- *     0x0200_0000   VMA table entries (VTEs), handed out a granule at a time
- *     0x1200_0000   homes
+ *     0x0200_0000   VMA table entries (VTEs): room for as many as the smallest VMAs would need, touched as used
+ *     0x2200_0000   homes
  *     0x8000_0000   VMAs: granules of 16 MiB, each given to one size class, at the start or when it needs it
  *     0xFF00_0000   the last granule is never given out, so an address + 16 MiB of a VMA never wraps
  *
@@ -23,8 +23,6 @@ export const CONTROL_MAGIC = 0x400;
 export const MAGIC = 0x4a6f7264; // "Jord"
 /** Spin lock over everything that is shared and slow: granules, home memory, the PD table, shared free lists. */
 export const CONTROL_LOCK = 0x404;
-/** The next VTE that no granule has yet. */
-export const CONTROL_VTE_NEXT = 0x408;
 /** Head of the address-ordered list of free ranges of home memory. */
 export const CONTROL_HOME_FREE = 0x414;
 /** How many PD table slots were ever used, and the head of those given back. */
@@ -34,10 +32,15 @@ export const CONTROL_PD_FREE = 0x41c;
 export const CONTROL_EXECUTORS = 0x420;
 /** Most nested calls below one root invocation. */
 export const CONTROL_CALL_DEPTH_MAX = 0x424;
+/** A bit for each granule that `initialise` gave to a class: it stays there. */
+export const CONTROL_RESERVED = 0x440;
 /** Shared free lists, one word a class: the head; VTE_NEXT links them. */
 export const CONTROL_SHARED_FREE = 0x480;
 /** For each class: address of the next VMA of its newest granule that was never mapped, and how many there are. */
 export const CONTROL_CARVE = 0x500;
+
+/** Scratch words for `reclaimGranules`, one a granule; under the lock. */
+export const CONTROL_COUNTS = 0x1000;
 
 // Granule table: one i64 for each 16 MiB of the address space: (bias << 32) | shift.
 // The VTE of address e is ((e >>> shift) << VTE_SHIFT) + bias, modulo 2^32.
@@ -54,7 +57,6 @@ export const NULL_SHIFT = 31;
 // Size classes of VMAs: 2^7 (128 B) to 2^28 (256 MiB).
 export const CLASS_SHIFT_MIN = 7;
 export const CLASS_SHIFT_MAX = 28;
-export const CLASS_COUNT = 22;
 
 // VMA table entry (VTE).
 export const VTE_SHIFT = 5;
@@ -76,8 +78,9 @@ export const VTE_NEXT = 20;
 export const VTE_PREVIOUS = 24;
 /** start | class shift. A start is a multiple of 128, so its low bits are free. */
 export const VTE_START = 28;
+/** VTEs of granule g are from VTE_AREA + (g - GRANULE_FIRST) * VTES_SIZE on, as many as VMAs of its class fit. */
 export const VTE_AREA = 0x0200_0000;
-export const VTE_AREA_END = 0x1200_0000;
+export const VTES_SIZE = 0x40_0000;
 
 // Permissions.
 export const PERMISSION_NONE = 0;
@@ -134,13 +137,14 @@ export const POOL_SIZE = 8;
 export const POOL_HEAD = 0;
 export const POOL_COUNT = 4;
 
-// PD table: one word a slot, the base of the home that has it.
+// PD table: one word a slot, the base of the home that has it; and the last generation of each slot, which outlives homes.
 export const PD_TABLE = 0x40_0000;
+export const PD_GENERATIONS = 0x44_0000;
 export const PDS_MAX = 65536;
 
 // Homes. `base` is the address of the header; the function's address 0 is at base + header size, so nothing a function
 // can compute reaches the header: effective addresses start at base + header size.
-export const HOME_AREA = 0x1200_0000;
+export const HOME_AREA = 0x2200_0000;
 /** The end of the home area in MiB, since 2 GiB is no i32. */
 export const HOME_AREA_END_MIB = 2048;
 /** Home sizes are multiples of this. */
@@ -161,9 +165,8 @@ export const HOME_CALLER = 24;
 /** 0 for an executor's host PD, 1 for a root invocation, one more for each nested call. */
 export const HOME_DEPTH = 28;
 export const HOME_REQUEST_LENGTH = 32;
-/** Slot of the PD table and last generation, kept while the home is in its pool. */
+/** Slot of the PD table, kept while the home is in its pool. */
 export const HOME_SLOT = 36;
-export const HOME_GENERATION = 40;
 /** Link of the pool. */
 export const HOME_NEXT = 44;
 /** What the guard leaves when it refuses: kind, address, access. */
@@ -174,7 +177,6 @@ export const HOME_FAULT_ACCESS = 56;
 export const HOME_MEMORY_PAGES = 60;
 export const HOME_GRANT_TABLE_A = 128;
 export const HOME_GRANT_TABLE_B = 1152;
-export const GRANT_TABLE_ENTRIES = 256;
 /** The function's mutable globals (8-byte slots, 16 for v128), then one byte for each data segment: 1 when dropped. */
 export const HOME_GLOBALS = 2176;
 

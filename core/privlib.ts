@@ -22,4 +22,5 @@ export {
   vmaMove,
   vmaShare,
 } from './protection-domain';
-export { vmaLength, vmaMap, vmaProtect, vmaRelease, vmaResize, vmaUnmap } from './vma-table';
+export { vmaRelease } from './grant';
+export { vmaLength, vmaMap, vmaProtect, vmaResize, vmaUnmap } from './vma-table';

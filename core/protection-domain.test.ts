@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Fixture, type TestFunction } from '../test/privlib-fixture.ts';
 import {
+  CONTROL_EXECUTORS,
   EXECUTOR_CURRENT,
   EXECUTOR_PDS,
   EXECUTOR_VMAS,
@@ -216,6 +217,23 @@ test('home memory comes back when a function goes', () => {
   assert.equal(privLib.homeMemoryFree(), before);
 });
 
+test('a handle stays stale when its home went to another function', () => {
+  const fixture = new Fixture();
+  const { privLib, host, executor } = fixture;
+  const [first, second] = [fixture.makeFunction(), fixture.makeFunction()];
+  const old = privLib.pdCreate(first.descriptor, host);
+  privLib.pdDestroy(old, host);
+  privLib.poolTrim(executor, first.descriptor, 0);
+  privLib.poolTrim(executor, second.descriptor, 0);
+  const slots = Array.from({ length: 3 }, () => privLib.pdCreate(second.descriptor, host));
+  assert.ok(
+    slots.some((handle) => (handle & 0xffff) === (old & 0xffff)),
+    'the slot has a new PD',
+  );
+  assert.equal(privLib.pdDestroy(old, host), status.STALE_PD);
+  for (const handle of slots) assert.equal(privLib.pdDestroy(handle, host), status.OK);
+});
+
 test('homes given back are clean: another function gets zeros', () => {
   const fixture = new Fixture();
   const { privLib, host, executor } = fixture;
@@ -250,6 +268,7 @@ test('exhausted tables and memory have their statuses', () => {
   let executors = 1;
   while (privLib.executorCreate() > status.STATUS_MAX) executors++;
   assert.equal(executors, EXECUTORS_MAX);
+  assert.equal(fixture.word(CONTROL_EXECUTORS), EXECUTORS_MAX, 'a refusal does not count');
   let functions = 1;
   while (privLib.functionCreate(4096, 0, 0, 9, 2304, 128, 0, 1) > status.STATUS_MAX) functions++;
   assert.equal(functions, FUNCTIONS_MAX - 1);

@@ -2,8 +2,8 @@
  * Functions as PrivLib knows them, and protection domains: create, enter, exit, destroy.
  *
  * A PD lives in a home, and the address of the home (`base`) is its identity while it lives. Others name it by its
- * handle, which holds a generation, so that a handle of a PD that is gone is found out (unless 65,536 PDs have lived in
- * the same home meanwhile).
+ * handle, which holds a generation, so that a handle of a PD that is gone is found out (unless 65,535 PDs have had the
+ * same slot of the PD table meanwhile).
  */
 import { giveHomeMemory, lock, reserveStack, takeHomeMemory, unlock } from './address-space';
 import { freeHome, growPool, newHome, poolOf, popPool, pushPool, restoreHome } from './home';
@@ -43,7 +43,6 @@ import {
   HOME_EXECUTOR,
   HOME_FAULT_KIND,
   HOME_FUNCTION,
-  HOME_GENERATION,
   HOME_GLOBALS,
   HOME_GRANTS,
   HOME_MEMORY_PAGES,
@@ -54,6 +53,7 @@ import {
   MEMORY_LIMIT_MAX,
   PD_CREATED,
   PD_FREE,
+  PD_GENERATIONS,
   PD_HOST,
   PD_RUNNING,
   PD_TABLE,
@@ -73,20 +73,20 @@ import {
   UNKNOWN_FUNCTION,
   WRONG_STATE,
 } from './status';
-import { dropGrants, dropOwned, failed, grant, isShared, mayAsk, moveVma, ownVte } from './vma-table';
+import { dropGrants, grant } from './grant';
+import { dropOwned, failed, isShared, mayAsk, moveVma, ownVte } from './vma-table';
 
 /** Sets up the next executor with a PD of its own, the host's. Returns the address of its control block or a status. */
 export function executorCreate(): u32 {
   reserveStack();
   const index = atomic.add<u32>(CONTROL_EXECUTORS, 1);
-  if (index >= <u32>EXECUTORS_MAX) {
-    atomic.sub<u32>(CONTROL_EXECUTORS, 1);
-    return TABLE_EXHAUSTED;
-  }
   const executor = EXECUTOR_TABLE + index * EXECUTOR_SIZE;
+  const host = index >= <u32>EXECUTORS_MAX ? TABLE_EXHAUSTED : newHome(executor, 0, HOME_GLOBALS);
+  if (failed(host)) {
+    atomic.sub<u32>(CONTROL_EXECUTORS, 1);
+    return host;
+  }
   store<u32>(executor, index, EXECUTOR_INDEX);
-  const host = newHome(executor, 0, HOME_GLOBALS);
-  if (failed(host)) return host;
   store<u32>(host, (1 << 16) | load<u32>(host, HOME_SLOT), HOME_PD);
   store<u32>(host, PD_HOST, HOME_STATE);
   store<u32>(executor, host, EXECUTOR_HOST);
@@ -302,9 +302,11 @@ function createPd(asker: u32, descriptor: u32): u32 {
     if (failed(base)) return base;
   }
   // 1 to 65,535: with 0 a handle would look like a status.
-  const generation = max<u32>((load<u32>(base, HOME_GENERATION) + 1) & 0xffff, 1);
-  store<u32>(base, generation, HOME_GENERATION);
-  store<u32>(base, (generation << 16) | load<u32>(base, HOME_SLOT), HOME_PD);
+  const slot = load<u32>(base, HOME_SLOT);
+  const last = PD_GENERATIONS + (slot << 2);
+  const generation = max<u32>((load<u32>(last) + 1) & 0xffff, 1);
+  store<u32>(last, generation);
+  store<u32>(base, (generation << 16) | slot, HOME_PD);
   store<u32>(base, asker, HOME_CALLER);
   store<u32>(base, depth, HOME_DEPTH);
   store<u32>(base, PD_CREATED, HOME_STATE);

@@ -8,35 +8,26 @@
  * The exported operations of the hot path call nothing that could overflow the stack after the first change: what they
  * use is inlined, and the slow path (`refill`) reserves its stack first.
  */
-import { lock, reserveStack, unlock } from './address-space';
+import { lock, unlock } from './address-space';
+import { refill } from './free-lists';
+import { grantSlot } from './grant';
 import {
   CLASS_SHIFT_MAX,
   CLASS_SHIFT_MIN,
-  CONTROL_CARVE,
   CONTROL_SHARED_FREE,
-  CONTROL_VTE_NEXT,
   EXECUTOR_CURRENT,
   EXECUTOR_FREE,
   EXECUTOR_VMAS,
   FREE_LIST_MAX,
-  GRANT_MASK,
-  GRANT_SHIFT_A,
-  GRANT_SHIFT_B,
-  GRANULE_FIRST,
-  GRANULE_LAST,
   GRANULE_SHIFT,
   GRANULE_TABLE,
   HOME_EXECUTOR,
-  HOME_GRANT_TABLE_A,
-  HOME_GRANT_TABLE_B,
-  HOME_GRANTS,
   HOME_OWNED,
   NULL_SHIFT,
   OWNER_NOBODY,
   PERMISSION_NONE,
   PERMISSION_READ,
   PERMISSION_READ_WRITE,
-  VTE_AREA_END,
   VTE_END,
   VTE_GRANTS,
   VTE_NEXT,
@@ -44,16 +35,13 @@ import {
   VTE_PREVIOUS,
   VTE_READ_END,
   VTE_SHIFT,
-  VTE_SIZE,
   VTE_START,
   VTE_WRITE_END,
 } from './layout';
 import {
   BAD_PERMISSION,
   CLASS_EXHAUSTED,
-  GRANT_REFUSED,
   NOT_A_VMA,
-  NOT_GRANTED,
   NOT_MAPPED,
   NOT_THE_OWNER,
   NOT_THE_START,
@@ -86,7 +74,7 @@ function classShiftOf(length: u32): u32 {
 /** The address of the VTE of an address, or NOT_A_VMA. */
 // @ts-ignore: decorator
 @inline
-function vteOf(address: u32): u32 {
+export function vteOf(address: u32): u32 {
   const granule = load<u64>(GRANULE_TABLE + ((address >>> GRANULE_SHIFT) << 3));
   const shift = <u32>granule;
   if (shift == NULL_SHIFT) return NOT_A_VMA;
@@ -96,7 +84,7 @@ function vteOf(address: u32): u32 {
 /** The VTE of the VMA that starts at this address, or a status. */
 // @ts-ignore: decorator
 @inline
-function vteAtStart(address: u32): u32 {
+export function vteAtStart(address: u32): u32 {
   const vte = vteOf(address);
   if (vte == NOT_A_VMA) return NOT_A_VMA;
   const start = load<u32>(vte, VTE_START);
@@ -166,7 +154,7 @@ export function mapVma(asker: u32, length: u32): u32 {
   if (shift > <u32>CLASS_SHIFT_MAX) return TOO_LARGE;
   const executor = load<u32>(asker, HOME_EXECUTOR);
   const list = executor + EXECUTOR_FREE + ((shift - CLASS_SHIFT_MIN) << 3);
-  if (load<u32>(list) == 0 && !refill(list, shift)) return CLASS_EXHAUSTED;
+  if (load<u32>(list) == 0 && !refill(executor, shift)) return CLASS_EXHAUSTED;
   const vte = load<u32>(list);
   store<u32>(list, load<u32>(vte, VTE_NEXT));
   store<u32>(list, load<u32>(list, 4) - 1, 4);
@@ -197,7 +185,7 @@ export function vmaUnmap(address: u32, asker: u32): u32 {
 /** Puts a VMA that nobody has any more on the executor's free list, or on the shared one when that is full. */
 // @ts-ignore: decorator
 @inline
-function release(vte: u32, executor: u32): void {
+export function release(vte: u32, executor: u32): void {
   store<u32>(vte, 0, VTE_OWNER);
   store<u32>(vte, 0, VTE_READ_END);
   store<u32>(vte, 0, VTE_WRITE_END);
@@ -270,82 +258,6 @@ export function isShared(vte: u32): bool {
   return atomic.load<u32>(vte, VTE_GRANTS) != 0;
 }
 
-/**
- * Grants a VMA to another PD beside its owner. The grant is kept in the tables of the PD that gets it, where the guard
- * finds it in at most two looks; `to` must not run on another thread meanwhile, and is a base the caller has checked.
- */
-export function grant(vte: u32, to: u32, permission: u32): u32 {
-  if (permission != PERMISSION_READ && permission != PERMISSION_READ_WRITE) return BAD_PERMISSION;
-  const end = permission == PERMISSION_READ ? load<u32>(vte, VTE_READ_END) : load<u32>(vte, VTE_WRITE_END);
-  if (end == 0) return BAD_PERMISSION;
-  const slotA = to + HOME_GRANT_TABLE_A + ((vte >>> GRANT_SHIFT_A) & GRANT_MASK);
-  const slotB = to + HOME_GRANT_TABLE_B + ((vte >>> GRANT_SHIFT_B) & GRANT_MASK);
-  const inA = load<u32>(slotA);
-  const inB = load<u32>(slotB);
-  if ((inA & ~31) == vte || (inB & ~31) == vte) return GRANT_REFUSED;
-  let slot: u32 = 0;
-  if (inA == 0) slot = slotA;
-  else if (inB == 0) slot = slotB;
-  else {
-    // Both taken: one of the two may have its other place free.
-    const otherOfA = to + HOME_GRANT_TABLE_B + ((inA >>> GRANT_SHIFT_B) & GRANT_MASK);
-    const otherOfB = to + HOME_GRANT_TABLE_A + ((inB >>> GRANT_SHIFT_A) & GRANT_MASK);
-    if (load<u32>(otherOfA) == 0) {
-      store<u32>(otherOfA, inA);
-      slot = slotA;
-    } else if (load<u32>(otherOfB) == 0) {
-      store<u32>(otherOfB, inB);
-      slot = slotB;
-    } else return GRANT_REFUSED;
-  }
-  atomic.add<u32>(vte, 1, VTE_GRANTS);
-  store<u32>(slot, vte | permission);
-  store<u32>(to, load<u32>(to, HOME_GRANTS) + 1, HOME_GRANTS);
-  return OK;
-}
-
-/** The slot of this PD's grant of this VMA, or 0. */
-// @ts-ignore: decorator
-@inline
-export function grantSlot(holder: u32, vte: u32): u32 {
-  const slotA = holder + HOME_GRANT_TABLE_A + ((vte >>> GRANT_SHIFT_A) & GRANT_MASK);
-  if ((load<u32>(slotA) & ~31) == vte) return slotA;
-  const slotB = holder + HOME_GRANT_TABLE_B + ((vte >>> GRANT_SHIFT_B) & GRANT_MASK);
-  return (load<u32>(slotB) & ~31) == vte ? slotB : 0;
-}
-
-/** Gives up a VMA that is shared with the asker. */
-export function vmaRelease(address: u32, asker: u32): u32 {
-  if (!mayAsk(asker)) return STALE_PD;
-  const vte = vteAtStart(address);
-  if (failed(vte)) return vte;
-  const slot = grantSlot(asker, vte);
-  if (slot == 0) return NOT_GRANTED;
-  dropGrant(asker, slot, vte);
-  return OK;
-}
-
-// @ts-ignore: decorator
-@inline
-function dropGrant(holder: u32, slot: u32, vte: u32): void {
-  store<u32>(slot, 0);
-  store<u32>(holder, load<u32>(holder, HOME_GRANTS) - 1, HOME_GRANTS);
-  const left = atomic.sub<u32>(vte, 1, VTE_GRANTS) - 1;
-  if (left == 0 && atomic.cmpxchg<u32>(vte, OWNER_NOBODY, 0, VTE_OWNER) == OWNER_NOBODY) {
-    release(vte, load<u32>(holder, HOME_EXECUTOR));
-  }
-}
-
-/** Ends all grants of a PD. */
-export function dropGrants(holder: u32): void {
-  const tables = holder + HOME_GRANT_TABLE_A;
-  const end = holder + HOME_GRANT_TABLE_B + GRANT_MASK;
-  for (let slot = tables; slot <= end && load<u32>(holder, HOME_GRANTS) != 0; slot += 4) {
-    const entry = load<u32>(slot);
-    if (entry != 0) dropGrant(holder, slot, entry & ~31);
-  }
-}
-
 /** Unmaps all that a PD owns. What is still granted to others stays until the last of them lets go. */
 // @ts-ignore: decorator
 @inline
@@ -398,110 +310,4 @@ function vteAllows(asker: u32, vte: u32, address: u32, length: u32, write: bool)
   }
   const end = write ? load<u32>(vte, VTE_WRITE_END) : load<u32>(vte, VTE_READ_END);
   return address <= end && length <= end - address;
-}
-
-/** How many VMAs of a class are fetched into an executor's empty list at once. */
-function batchOf(shift: u32): u32 {
-  return shift <= 12 ? 32 : shift <= 16 ? 8 : 1;
-}
-
-/** Fills an executor's empty free list from the shared one, or with VMAs that were never used. False: none left. */
-function refill(list: u32, shift: u32): bool {
-  reserveStack();
-  lock();
-  const filled = fillFromShared(list, shift) || fillByCarving(list, shift);
-  unlock();
-  return filled;
-}
-
-function pushFree(list: u32, vte: u32): void {
-  store<u32>(vte, load<u32>(list), VTE_NEXT);
-  store<u32>(list, vte);
-  store<u32>(list, load<u32>(list, 4) + 1, 4);
-}
-
-function fillFromShared(list: u32, shift: u32): bool {
-  const head = CONTROL_SHARED_FREE + ((shift - CLASS_SHIFT_MIN) << 2);
-  const batch = batchOf(shift);
-  let vte = load<u32>(head);
-  for (let i: u32 = 0; i < batch && vte != 0; i++) {
-    const next = load<u32>(vte, VTE_NEXT);
-    pushFree(list, vte);
-    vte = next;
-  }
-  store<u32>(head, vte);
-  return load<u32>(list) != 0;
-}
-
-function fillByCarving(list: u32, shift: u32): bool {
-  const carve = CONTROL_CARVE + ((shift - CLASS_SHIFT_MIN) << 3);
-  if (load<u32>(carve, 4) == 0 && !addGranule(carve, shift)) return false;
-  let address = load<u32>(carve);
-  const left = load<u32>(carve, 4);
-  const count = min<u32>(left, batchOf(shift));
-  for (let i: u32 = 0; i < count; i++) {
-    const vte = vteOf(address);
-    store<u32>(vte, address | shift, VTE_START);
-    pushFree(list, vte);
-    address += 1 << shift;
-  }
-  store<u32>(carve, address);
-  store<u32>(carve, left - count, 4);
-  return true;
-}
-
-/** What each class up to 16 MiB has for itself, in VMAs: granules stay with their class, so one could take all of them. */
-const RESERVED_VMAS: u32 = 8;
-
-/** Gives the classes what is reserved for them. For `initialise`. */
-export function reserveClasses(): void {
-  for (let shift: u32 = CLASS_SHIFT_MIN; shift <= <u32>GRANULE_SHIFT; shift++) {
-    const carve = CONTROL_CARVE + ((shift - CLASS_SHIFT_MIN) << 3);
-    addGranules(carve, shift, max<u32>((RESERVED_VMAS << shift) >>> GRANULE_SHIFT, 1));
-  }
-}
-
-/** Gives a class its next granule, or as many as one VMA of the class needs. */
-function addGranule(carve: u32, shift: u32): bool {
-  return addGranules(carve, shift, shift <= <u32>GRANULE_SHIFT ? 1 : 1 << (shift - GRANULE_SHIFT));
-}
-
-/** Gives granules that lie together to a class that has nothing left to carve, with VTEs for them. */
-function addGranules(carve: u32, shift: u32, granules: u32): bool {
-  const count = (granules << GRANULE_SHIFT) >>> shift;
-  const vtes = load<u32>(CONTROL_VTE_NEXT);
-  if (count * VTE_SIZE > <u32>VTE_AREA_END - vtes) return false;
-  const granule = findGranules(granules);
-  if (granule == 0) return false;
-  const start = granule << GRANULE_SHIFT;
-  const bias = vtes - ((start >>> shift) << VTE_SHIFT);
-  for (let i: u32 = 0; i < granules; i++) {
-    // One aligned 64-bit store: another thread sees the old entry or the new one.
-    atomic.store<u64>(GRANULE_TABLE + ((granule + i) << 3), ((<u64>bias) << 32) | (<u64>shift));
-  }
-  store<u32>(CONTROL_VTE_NEXT, vtes + count * VTE_SIZE);
-  store<u32>(carve, start);
-  store<u32>(carve, count, 4);
-  return true;
-}
-
-/** First of `granules` free ones that lie together, aligned; small classes from the bottom, large ones from the top. 0: none. */
-function findGranules(granules: u32): u32 {
-  if (granules == 1) {
-    for (let granule: u32 = GRANULE_FIRST; granule < <u32>GRANULE_LAST; granule++) {
-      if (isFree(granule, 1)) return granule;
-    }
-    return 0;
-  }
-  for (let granule: u32 = GRANULE_LAST + 1 - granules * 2; granule >= <u32>GRANULE_FIRST; granule -= granules) {
-    if (isFree(granule, granules)) return granule;
-  }
-  return 0;
-}
-
-function isFree(granule: u32, granules: u32): bool {
-  for (let i: u32 = 0; i < granules; i++) {
-    if (load<u32>(GRANULE_TABLE + ((granule + i) << 3)) != NULL_SHIFT) return false;
-  }
-  return true;
 }

@@ -1,0 +1,95 @@
+/** Grants: VMAs that a PD shares, kept in the tables in its own home's header, where the guard finds them in two looks. */
+import {
+  GRANT_MASK,
+  GRANT_SHIFT_A,
+  GRANT_SHIFT_B,
+  HOME_EXECUTOR,
+  HOME_GRANT_TABLE_A,
+  HOME_GRANT_TABLE_B,
+  HOME_GRANTS,
+  OWNER_NOBODY,
+  PERMISSION_READ,
+  PERMISSION_READ_WRITE,
+  VTE_GRANTS,
+  VTE_OWNER,
+  VTE_READ_END,
+  VTE_WRITE_END,
+} from './layout';
+import { BAD_PERMISSION, GRANT_REFUSED, NOT_GRANTED, OK, STALE_PD } from './status';
+import { failed, mayAsk, release, vteAtStart } from './vma-table';
+
+/**
+ * Grants a VMA to another PD beside its owner. The grant is kept in the tables of the PD that gets it, where the guard
+ * finds it in at most two looks; `to` must not run on another thread meanwhile, and is a base the caller has checked.
+ */
+export function grant(vte: u32, to: u32, permission: u32): u32 {
+  if (permission != PERMISSION_READ && permission != PERMISSION_READ_WRITE) return BAD_PERMISSION;
+  const end = permission == PERMISSION_READ ? load<u32>(vte, VTE_READ_END) : load<u32>(vte, VTE_WRITE_END);
+  if (end == 0) return BAD_PERMISSION;
+  const slotA = to + HOME_GRANT_TABLE_A + ((vte >>> GRANT_SHIFT_A) & GRANT_MASK);
+  const slotB = to + HOME_GRANT_TABLE_B + ((vte >>> GRANT_SHIFT_B) & GRANT_MASK);
+  const inA = load<u32>(slotA);
+  const inB = load<u32>(slotB);
+  if ((inA & ~31) == vte || (inB & ~31) == vte) return GRANT_REFUSED;
+  let slot: u32 = 0;
+  if (inA == 0) slot = slotA;
+  else if (inB == 0) slot = slotB;
+  else {
+    // Both taken: one of the two may have its other place free.
+    const otherOfA = to + HOME_GRANT_TABLE_B + ((inA >>> GRANT_SHIFT_B) & GRANT_MASK);
+    const otherOfB = to + HOME_GRANT_TABLE_A + ((inB >>> GRANT_SHIFT_A) & GRANT_MASK);
+    if (load<u32>(otherOfA) == 0) {
+      store<u32>(otherOfA, inA);
+      slot = slotA;
+    } else if (load<u32>(otherOfB) == 0) {
+      store<u32>(otherOfB, inB);
+      slot = slotB;
+    } else return GRANT_REFUSED;
+  }
+  atomic.add<u32>(vte, 1, VTE_GRANTS);
+  store<u32>(slot, vte | permission);
+  store<u32>(to, load<u32>(to, HOME_GRANTS) + 1, HOME_GRANTS);
+  return OK;
+}
+
+/** The slot of this PD's grant of this VMA, or 0. */
+// @ts-ignore: decorator
+@inline
+export function grantSlot(holder: u32, vte: u32): u32 {
+  const slotA = holder + HOME_GRANT_TABLE_A + ((vte >>> GRANT_SHIFT_A) & GRANT_MASK);
+  if ((load<u32>(slotA) & ~31) == vte) return slotA;
+  const slotB = holder + HOME_GRANT_TABLE_B + ((vte >>> GRANT_SHIFT_B) & GRANT_MASK);
+  return (load<u32>(slotB) & ~31) == vte ? slotB : 0;
+}
+
+/** Gives up a VMA that is shared with the asker. */
+export function vmaRelease(address: u32, asker: u32): u32 {
+  if (!mayAsk(asker)) return STALE_PD;
+  const vte = vteAtStart(address);
+  if (failed(vte)) return vte;
+  const slot = grantSlot(asker, vte);
+  if (slot == 0) return NOT_GRANTED;
+  dropGrant(asker, slot, vte);
+  return OK;
+}
+
+// @ts-ignore: decorator
+@inline
+function dropGrant(holder: u32, slot: u32, vte: u32): void {
+  store<u32>(slot, 0);
+  store<u32>(holder, load<u32>(holder, HOME_GRANTS) - 1, HOME_GRANTS);
+  const left = atomic.sub<u32>(vte, 1, VTE_GRANTS) - 1;
+  if (left == 0 && atomic.cmpxchg<u32>(vte, OWNER_NOBODY, 0, VTE_OWNER) == OWNER_NOBODY) {
+    release(vte, load<u32>(holder, HOME_EXECUTOR));
+  }
+}
+
+/** Ends all grants of a PD. */
+export function dropGrants(holder: u32): void {
+  const tables = holder + HOME_GRANT_TABLE_A;
+  const end = holder + HOME_GRANT_TABLE_B + GRANT_MASK;
+  for (let slot = tables; slot <= end && load<u32>(holder, HOME_GRANTS) != 0; slot += 4) {
+    const entry = load<u32>(slot);
+    if (entry != 0) dropGrant(holder, slot, entry & ~31);
+  }
+}
