@@ -42,6 +42,11 @@ export class Jord {
    * Throws FUNCTION_NAME_INVALID, the MODULE_* errors, STORE_UNUSABLE, ADDRESS_SPACE_EXHAUSTED.
    */
   deploy(name: string, module: Uint8Array, options: DeployOptions = {}): Promise<FunctionInfo> {
+    if (!(module instanceof Uint8Array)) {
+      return Promise.reject(
+        new JordError('BAD_REQUEST', 'The module must be a Uint8Array with the bytes of a .wasm file.'),
+      );
+    }
     return this.#server.deploy(name, module, options);
   }
 

@@ -3,6 +3,7 @@
 import { Command, Option } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { FUNCTION_NAME_RULE } from '../functions/name.ts';
+import { LIMITS } from '../guard/errors.ts';
 import type { DeployCommandOptions } from './deploy.ts';
 import type { InvokeCommandOptions } from './invoke.ts';
 import { LOG_FORMATS, LOG_THRESHOLDS } from './log.ts';
@@ -79,8 +80,8 @@ function addServe(program: Command): void {
     .addOption(
       new Option('--module-limit <bytes>', 'largest module in a deploy')
         .env('JORD_MODULE_LIMIT')
-        .default(64 * MIB, '64MiB')
-        .argParser(parseBytesWithin(8, BODY_LIMIT_MAX)),
+        .default(LIMITS.moduleBytes, '64MiB')
+        .argParser(parseBytesWithin(8, LIMITS.moduleBytes)),
     )
     .option('--demo', 'deploy the demo functions')
     .addOption(

@@ -59,7 +59,9 @@ test('a module without handle, or with one of another type, is refused with what
   const handle = { name: 'handle', type: { parameters: ['i32', 'i32'], results: ['i32'] } } as const;
   assert.equal(refusal([handle]), 'accepted');
   assert.match(refusal([]), /must export the function "handle".*exports no function/);
-  assert.match(refusal([{ ...handle, name: 'main' }]), /exports main/);
+  assert.match(refusal([{ ...handle, name: 'main' }]), /exports "main"/);
+  const many = Array.from({ length: 20_000 }, (_, i) => ({ ...handle, name: `\x1b${i}` }));
+  assert.match(refusal(many), /exports "\P{Cc}{1,300}, 19990 more\.$/u);
   assert.match(refusal([{ ...handle, type: { parameters: ['i32'], results: [] } }]), /"handle" as \(i32\) -> \(\)/);
   assert.match(refusal([handle, { ...handle, name: '_initialize' }]), /"_initialize"/);
 });

@@ -1,5 +1,6 @@
 /** Function ABI v1 as the server checks it at deploy; docs/abi.md says what each function does. */
 import { JordError } from '../errors.ts';
+import { quoteName } from '../guard/errors.ts';
 import type { FunctionType, GuardedModule, ValueType } from '../guard/types.ts';
 
 export const ABI_MODULE = 'jord';
@@ -33,6 +34,8 @@ export const ABI_IMPORTS: ReadonlyMap<string, FunctionType> = new Map(
   Object.entries(ABI_FUNCTIONS).map(([name, functionType]) => [`${ABI_MODULE}.${name}`, functionType]),
 );
 
+const NAMES_SHOWN_MAX = 10;
+
 export const HANDLE_EXPORT = 'handle';
 export const INITIALIZE_EXPORT = '_initialize';
 
@@ -48,10 +51,11 @@ function describe({ parameters, results }: FunctionType): string {
 /** Throws MODULE_EXPORT_MISSING unless the module exports `handle`, and that and `_initialize` with their right types. */
 export function checkExports(exports: GuardedModule['exports']): void {
   if (!exports.some(({ name }) => name === HANDLE_EXPORT)) {
-    const names = exports.map(({ name }) => name).join(', ') || 'no function';
+    const names = exports.slice(0, NAMES_SHOWN_MAX).map(({ name }) => quoteName(name));
+    if (exports.length > NAMES_SHOWN_MAX) names.push(`${exports.length - NAMES_SHOWN_MAX} more`);
     throw new JordError(
       'MODULE_EXPORT_MISSING',
-      `The module must export the function "${HANDLE_EXPORT}" ${describe(type(2, 'i32'))}; it exports ${names}.`,
+      `The module must export the function "${HANDLE_EXPORT}" ${describe(type(2, 'i32'))}; it exports ${names.join(', ') || 'no function'}.`,
     );
   }
   for (const { name, type: found } of exports) {

@@ -2,28 +2,10 @@
 
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { JordError } from '../errors.ts';
+import { CONNECTION_FIELDS, RESERVED_FIELDS } from '../server/reserved-fields.ts';
 import type { FaultDetails } from '../server/types.ts';
 
 type Field = readonly [name: string, value: string];
-
-/** Fields that speak about one connection, not about the message (RFC 9110, 7.6.1, and what proxies made of it). */
-const HOP_BY_HOP = new Set([
-  'connection',
-  'expect',
-  'http2-settings',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authentication-info',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-
-/** The gateway frames responses by itself: a function that could would let one response look like two. */
-const FRAMING = new Set([...HOP_BY_HOP, 'content-length']);
 
 /**
  * Fields of a request as a function sees them, from Node's `rawHeaders` (name, value, name, value…): names in lower
@@ -39,13 +21,13 @@ export function requestFields(
     const name = (rawHeaders[index] ?? '').toLowerCase();
     const value = rawHeaders[index + 1] ?? '';
     if (name === 'connection') for (const option of value.split(',')) named.add(option.trim().toLowerCase());
-    else if (!HOP_BY_HOP.has(name) && !isSecret(name, value)) fields.push([name, value]);
+    else if (!CONNECTION_FIELDS.has(name) && !isSecret(name, value)) fields.push([name, value]);
   }
   return named.size === 0 ? fields : fields.filter(([name]) => !named.has(name));
 }
 
 /**
- * Fields that a function set, as Node takes them: those that frame the response are left out, repeated ones become
+ * Fields that a function set, as Node takes them: those that no function sets are left out, repeated ones become
  * lists. Throws FUNCTION_FAULT for what HTTP does not allow.
  */
 export function responseFields(functionName: string, fields: readonly Field[]): Map<string, string | string[]> {
@@ -53,7 +35,7 @@ export function responseFields(functionName: string, fields: readonly Field[]): 
   for (const [givenName, value] of fields) {
     const name = givenName.toLowerCase();
     checkField(functionName, name, value);
-    if (FRAMING.has(name)) continue;
+    if (RESERVED_FIELDS.has(name)) continue;
     const before = result.get(name);
     result.set(name, before === undefined ? value : [before, value].flat());
   }

@@ -6,6 +6,7 @@ import { checkFunctionName } from '../functions/name.ts';
 import type { HttpRequest, InvokeResult, WorkerServer } from '../server/types.ts';
 import type { Access } from './access.ts';
 import { requestFields, responseFields, responseStatus } from './http-fields.ts';
+import { nothingAt } from './problem.ts';
 
 const PREFIX = '/fn/';
 const DEFAULT_CONTENT_TYPE = 'application/octet-stream';
@@ -19,8 +20,12 @@ export interface InvocationTarget {
   readonly query: string;
 }
 
-/** Takes a URL apart that begins with /fn/. The name is percent-decoded; nothing is checked. */
+/**
+ * Takes a URL apart. The name is percent-decoded, and not checked. Throws NOT_FOUND for a URL that only begins with /fn/ once it
+ * is decoded, as /%66n/ does: the router takes that for the same.
+ */
 export function parseTarget(url: string): InvocationTarget {
+  if (!url.startsWith(PREFIX)) throw nothingAt(url);
   const queryAt = url.indexOf('?');
   const pathEnd = queryAt === -1 ? url.length : queryAt;
   const slashAt = url.indexOf('/', PREFIX.length);
@@ -80,8 +85,11 @@ export function invokeRoutes(app: FastifyInstance, worker: WorkerServer, access:
 
 function sendResult(request: FastifyRequest, reply: FastifyReply, name: string, result: InvokeResult): FastifyReply {
   const { body } = result;
-  reply.code(responseStatus(name, result.status));
+  const status = responseStatus(name, result.status);
+  reply.code(status);
   reply.header('content-type', request.contentType ?? DEFAULT_CONTENT_TYPE).header('x-content-type-options', 'nosniff');
   for (const [field, value] of responseFields(name, result.headers)) reply.header(field, value);
+  // Node sees to it that 204 and 304 have no body; 205 must not have one either (RFC 9110, 15.3.6).
+  if (status === 205) return reply.removeHeader('content-type').send(Buffer.alloc(0));
   return reply.send(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
 }

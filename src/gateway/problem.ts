@@ -3,6 +3,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import { ERRORS, type ErrorCode, JordError } from '../errors.ts';
+import { ERROR_FIELD } from '../server/reserved-fields.ts';
 
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json';
 
@@ -44,7 +45,8 @@ export function sendProblem(reply: FastifyReply, error: JordError): FastifyReply
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="jord"');
   if (status === 503) reply.header('retry-after', String(RETRY_AFTER_SECONDS));
   const text = jsonText(problemDocument(error, reply.request.id));
-  return reply.code(status).header('content-type', PROBLEM_CONTENT_TYPE).send(Buffer.from(text));
+  reply.code(status).header('content-type', PROBLEM_CONTENT_TYPE).header(ERROR_FIELD, error.code);
+  return reply.send(Buffer.from(text));
 }
 
 /** The same as a whole HTTP/1.1 response, for a connection on which there is no request that could be answered. */
@@ -55,6 +57,7 @@ export function rawProblem(error: JordError): string {
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     'Connection: close',
     `Content-Type: ${PROBLEM_CONTENT_TYPE}`,
+    `${ERROR_FIELD}: ${error.code}`,
     `Content-Length: ${Buffer.byteLength(text)}`,
     '',
     text,
@@ -85,6 +88,10 @@ export function toJordError(error: unknown, bodyLimitBytes: number | undefined):
     return new JordError('BAD_REQUEST', `The request is not understood: ${error.message}`, {}, { cause: error });
   }
   return new JordError('INTERNAL', `${ERRORS.INTERNAL.title}. The log of the server has more.`, {}, { cause: error });
+}
+
+export function nothingAt(url: string): JordError {
+  return new JordError('NOT_FOUND', `There is nothing at ${url}. GET / lists what there is.`);
 }
 
 export function bodyTooLarge(limitBytes: number | undefined): JordError {

@@ -4,15 +4,17 @@ import { METHODS } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { JordError } from '../errors.ts';
+import { LIMITS } from '../guard/errors.ts';
 import type { WorkerServer } from '../server/types.ts';
 import { Access } from './access.ts';
 import { functionsRoutes } from './functions-routes.ts';
 import { invokeRoutes } from './invoke-routes.ts';
-import { bodyTooLarge, connectionError, jsonText, rawProblem, sendProblem, toJordError } from './problem.ts';
+import { bodyTooLarge, connectionError, jsonText, nothingAt, rawProblem, sendProblem, toJordError } from './problem.ts';
 import { statusRoutes } from './status-routes.ts';
 
 export const BODY_LIMIT_BYTES_DEFAULT = 16 * 1024 * 1024;
-export const MODULE_LIMIT_BYTES_DEFAULT = 64 * 1024 * 1024;
+/** What the guard takes at most. */
+export const MODULE_LIMIT_BYTES_DEFAULT: number = LIMITS.moduleBytes;
 
 export const CLOSE_GRACE_MS_DEFAULT = 10_000;
 
@@ -137,8 +139,7 @@ function checkRequest(request: FastifyRequest): void {
   if (httpVersion === '1.1' && headers.host === undefined) {
     throw new JordError('BAD_REQUEST', 'The header field "Host" is missing.');
   }
-  if (request.is404)
-    throw new JordError('NOT_FOUND', `There is nothing at ${request.raw.url}. GET / lists what there is.`);
+  if (request.is404) throw nothingAt(request.raw.url ?? '/');
   request.contentType = headers['content-type'];
   // Bodies are bytes to the gateway: whatever their type says, it never refuses one or tries to understand it.
   if (request.contentType !== undefined) headers['content-type'] = 'application/octet-stream';

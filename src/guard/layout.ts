@@ -67,7 +67,10 @@ function placeGlobals(module: Module): { globalSlots: readonly number[]; globals
 
 function chooseMemoryLimit(module: Module, options: GuardOptions): number {
   const asked = options.memoryLimitBytes;
-  if (asked !== undefined && (!Number.isInteger(asked / PAGE_SIZE) || asked < 0 || asked > MEMORY_LIMIT_MAX)) {
+  if (
+    asked !== undefined &&
+    (!Number.isInteger(asked) || asked % PAGE_SIZE !== 0 || asked < 0 || asked > MEMORY_LIMIT_MAX)
+  ) {
     const rule = `a multiple of ${PAGE_SIZE} bytes and at most ${MEMORY_LIMIT_MAX}`;
     throw new JordError('BAD_OPTION', `The memory limit must be ${rule}; it is ${asked}`);
   }

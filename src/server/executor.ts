@@ -30,6 +30,7 @@ export interface LoadedFunction {
   readonly name: string;
   /** Address of its descriptor in the address space. */
   readonly descriptor: number;
+  readonly memoryLimit: number;
   readonly handle: Handle;
 }
 
@@ -58,8 +59,12 @@ export class Executor {
   readonly #words: Uint32Array;
   /** By id less FUNCTION_ID_FIRST. */
   readonly #functions: (LoadedFunction | undefined)[] = [];
-  readonly #byDescriptor = new Map<number, LoadedFunction>();
+  /** Names of functions by the addresses of their descriptors. */
+  readonly #names = new Map<number, string>();
   #exchange: HttpExchange | undefined;
+  #isRunning = false;
+  /** Base of the root invocation's home from when it was entered until it was left; 0 otherwise. */
+  #root = 0;
 
   /** Throws ADDRESS_SPACE_EXHAUSTED when there are too many executors. */
   constructor(addressSpace: AddressSpace, host: ExecutorHost) {
@@ -78,7 +83,7 @@ export class Executor {
       privLib: this.privLib,
       call: this.#makeCall(),
       resolve: (name) => host.resolve(name),
-      nameOf: (descriptor) => this.#byDescriptor.get(descriptor)?.name ?? '?',
+      nameOf: (descriptor) => this.#names.get(descriptor) ?? '?',
       log: (record) => host.log(record),
       exchange: (caller) => (caller === this.hostBase ? this.#exchange : undefined),
       words: this.#words,
@@ -87,7 +92,6 @@ export class Executor {
 
   /** Makes a function callable under an id, in place of what had it before. */
   setFunction(id: number, loaded: LoadedFunction): void {
-    this.#byDescriptor.set(loaded.descriptor, loaded);
     this.#functions[id - FUNCTION_ID_FIRST] = loaded;
   }
 
@@ -95,9 +99,14 @@ export class Executor {
     this.#functions[id - FUNCTION_ID_FIRST] = undefined;
   }
 
+  /** Gives a version its name, for what it logs. */
+  setName(descriptor: number, name: string): void {
+    this.#names.set(descriptor, name);
+  }
+
   /** Forgets a version that has no PD any more. */
   forget(descriptor: number): void {
-    this.#byDescriptor.delete(descriptor);
+    this.#names.delete(descriptor);
   }
 
   /** Header of a home, as words. */
@@ -114,26 +123,46 @@ export class Executor {
   invoke(id: number, body: Uint8Array, exchange?: HttpExchange): Uint8Array {
     const loaded = this.#functions[id - FUNCTION_ID_FIRST];
     if (loaded === undefined) throw new JordError('FUNCTION_UNKNOWN', 'The function was removed.');
+    if (this.#isRunning)
+      throw new JordError('BAD_REQUEST', 'A function runs already: do not invoke from a log callback.');
+    this.#isRunning = true;
+    this.#exchange = exchange;
+    try {
+      return this.#run(loaded, body);
+    } finally {
+      this.#isRunning = false;
+      this.#exchange = undefined;
+    }
+  }
+
+  #run(loaded: LoadedFunction, body: Uint8Array): Uint8Array {
     const { privLib, hostBase } = this;
+    this.#abandon();
     const request = this.#mapRequest(body);
     const base = this.takingHomes(() => privLib.callEnter(loaded.descriptor, request, hostBase));
     if (failed(base)) {
       if (request !== 0) privLib.vmaUnmap(request, hostBase);
       throw statusError(base, loaded.name);
     }
-    this.#exchange = exchange;
+    this.#root = base;
     let response: number;
     try {
       response = loaded.handle(request, body.length, base);
     } catch (error) {
       throw this.#rootFault(loaded, error, base);
-    } finally {
-      this.#exchange = undefined;
     }
     const result = privLib.callLeave(response, base, hostBase);
+    this.#root = 0;
     if (result === 0) return new Uint8Array(0);
     if (failed(result)) throw faultError(badResponse(loaded.name, response));
     return this.#takeResponse(result >>> 0);
+  }
+
+  /** Destroys what an invocation left behind that a stack overflow of the embedding program ended in the frames above. */
+  #abandon(): void {
+    if (this.#root === 0) return;
+    this.privLib.callAbort(this.#root, this.hostBase);
+    this.#root = 0;
   }
 
   /** An operation of PrivLib that may need home memory. When that is used up, idle homes are given back first. */
@@ -158,8 +187,9 @@ export class Executor {
   }
 
   #rootFault(loaded: LoadedFunction, error: unknown, base: number): Error {
-    const fault = classifyFault(loaded.name, error, this.header(base));
+    const fault = this.#describe(loaded, error, base);
     this.privLib.callAbort(base, this.hostBase);
+    this.#root = 0;
     if (fault !== undefined) return faultError(fault);
     return new JordError('INTERNAL', `The server failed while it ran ${loaded.name}.`, {}, { cause: error });
   }
@@ -205,7 +235,7 @@ export class Executor {
   /** What the fault was, which may take more stack than is left: then it counts as an overflow of the callee. */
   #describe(loaded: LoadedFunction, error: unknown, base: number): Fault | undefined {
     try {
-      return classifyFault(loaded.name, error, this.header(base));
+      return classifyFault(loaded.name, error, this.header(base), loaded.memoryLimit);
     } catch {
       return stackExhausted(loaded.name, []);
     }

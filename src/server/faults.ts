@@ -28,21 +28,33 @@ export interface Fault {
 /** An error that no function can cause: the server's own. `status` is for the caller. */
 export const INTERNAL_ERROR_STATUS: number = CALLEE_INTERNAL_ERROR;
 
-const BACKTRACE_FRAMES_MAX = 32;
 /** Names come from the module. Longer ones are cut. */
 const NAME_LENGTH_MAX = 200;
+/** Functions that the guard adds, with the module's name before. */
+const GUARD_FUNCTION = /(?:^|\.)jord:[a-z.-]+(?: \d+)?$/;
 /** V8's words for a stack overflow. */
 const OVERFLOW_MESSAGE = 'Maximum call stack size exceeded';
 
 /**
- * Says what the error that ended an invocation was. `header` is the header of the PD's home, as words.
+ * Says what the error that ended an invocation was. `header` is the header of the PD's home, as words. The backtrace has
+ * as many frames as `Error.stackTraceLimit` allows.
  * Returns undefined for an error of the server itself.
  */
-export function classifyFault(name: string, error: unknown, header: Uint32Array): Fault | undefined {
+export function classifyFault(
+  name: string,
+  error: unknown,
+  header: Uint32Array,
+  memoryLimit: number,
+): Fault | undefined {
   const word = (offset: number): number => header[offset >>> 2] ?? 0;
   const backtrace = error instanceof Error ? wasmFrames(error.stack ?? '') : [];
   if (error instanceof WebAssembly.RuntimeError) {
-    const refusal = describeRefusal(word(HOME_FAULT_KIND), word(HOME_FAULT_ADDRESS), word(HOME_FAULT_ACCESS));
+    const refusal = describeRefusal(
+      word(HOME_FAULT_KIND),
+      word(HOME_FAULT_ADDRESS),
+      word(HOME_FAULT_ACCESS),
+      memoryLimit,
+    );
     if (refusal !== undefined) {
       const status = refusal.fault === 'memory-access' ? CALLEE_MEMORY_FAULT : CALLEE_TRAP;
       return { status, details: { function: name, ...refusal, backtrace } };
@@ -72,12 +84,15 @@ export function badResponse(name: string, response: number): Fault {
 type Refusal = Omit<FaultDetails, 'function' | 'backtrace'>;
 
 /** What the guard recorded before its `unreachable`; undefined when the trap was not the guard's. */
-function describeRefusal(kind: number, addressNumber: number, access: number): Refusal | undefined {
-  const address = hex(addressNumber);
+function describeRefusal(kind: number, addressWord: number, access: number, memoryLimit: number): Refusal | undefined {
   if (kind === FAULT_ACCESS) {
     const write = (access & ACCESS_WRITE) !== 0;
     const sizeBytes = access & 0xff;
-    const what = (access & ACCESS_BULK) !== 0 ? 'a range' : `${sizeBytes} bytes`;
+    const isBulk = (access & ACCESS_BULK) !== 0;
+    // An access wholly below the limit is never refused. So this one wrapped: pointer and offset made 33 bits.
+    const isWrapped = !isBulk && addressWord + sizeBytes <= memoryLimit;
+    const address = isWrapped ? hex(addressWord).replace('0x', '0x1') : hex(addressWord);
+    const what = isBulk ? 'a range' : `${sizeBytes} bytes`;
     const reason = `it may not ${write ? 'write' : 'read'} ${what} at ${address}`;
     const size = sizeBytes > 0 ? { sizeBytes } : {};
     return { fault: 'memory-access', reason, address, access: write ? 'write' : 'read', ...size };
@@ -108,8 +123,9 @@ function wasmFrames(stack: string): string[] {
     }
     const [, index, offset] = match;
     const name = frameName(line);
+    // The guard's own functions in front of the one that made the access.
+    if (frames.length === 0 && GUARD_FUNCTION.test(name)) continue;
     frames.push(`${name === '' ? `function ${index}` : name} at ${offset}`);
-    if (frames.length === BACKTRACE_FRAMES_MAX) break;
   }
   return frames;
 }

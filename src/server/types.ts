@@ -58,7 +58,10 @@ export interface FaultDetails {
   readonly address?: string;
   readonly access?: 'read' | 'write';
   readonly sizeBytes?: number;
-  /** Innermost first: function names of the Wasm frames, with their offset in the guarded module. */
+  /**
+   * Innermost first: function names of the Wasm frames, with their offset in the guarded module; as many as V8's
+   * `Error.stackTraceLimit` allows.
+   */
   readonly backtrace: readonly string[];
 }
 

@@ -45,6 +45,7 @@ export async function loadVersion(
   checkExports(guarded.exports);
   const instance = instantiate(executor, name, await compile(guarded.bytes));
   const descriptor = createDescriptor(executor, name, guarded);
+  executor.setName(descriptor, name);
   try {
     makeImage(executor, name, descriptor, guarded, instance);
   } catch (error) {
@@ -52,9 +53,9 @@ export async function loadVersion(
     throw error;
   }
   const handle = instance.exports[HANDLE_EXPORT] as Handle;
-  const loaded: LoadedFunction = { name, descriptor, handle };
-  const loadMs = performance.now() - started;
   const { layout, imports } = guarded;
+  const loaded: LoadedFunction = { name, descriptor, memoryLimit: layout.memoryLimit, handle };
+  const loadMs = performance.now() - started;
   const guardedSizeBytes = guarded.bytes.length;
   return {
     name,
@@ -96,7 +97,7 @@ function instantiate(executor: Executor, name: string, module: WebAssembly.Modul
   try {
     return new WebAssembly.Instance(module, executor.imports);
   } catch (error) {
-    const fault = classifyFault(name, error, new Uint32Array(0));
+    const fault = classifyFault(name, error, new Uint32Array(0), 0);
     if (fault === undefined) throw error;
     throw initFailed(name, fault);
   }
@@ -141,7 +142,7 @@ function makeImage(
     const seal = (): number => privLib.functionSeal(pd, layout.globalsSize, HOMES_MAX, hostBase);
     expectOk(executor.takingHomes(seal), name);
   } catch (error) {
-    const fault = classifyFault(name, error, executor.header(base));
+    const fault = classifyFault(name, error, executor.header(base), layout.memoryLimit);
     if (fault === undefined) throw error;
     throw initFailed(name, fault);
   } finally {

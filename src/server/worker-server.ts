@@ -40,13 +40,24 @@ export async function startWorkerServer(options: WorkerServerOptions = {}): Prom
   }
   const store = options.dataFolder === undefined ? undefined : await openStore(options.dataFolder);
   try {
-    const server = new LocalWorkerServer(store, callDepthMax, options.log ?? (() => {}));
+    const server = new LocalWorkerServer(store, callDepthMax, silently(options.log));
     await server.restore();
     return server;
   } catch (error) {
     await store?.close();
     throw error;
   }
+}
+
+/** What the log throws is nobody's business here, and must not get into a function, which could catch it. */
+function silently(log: (record: LogRecord) => void = () => {}): (record: LogRecord) => void {
+  return (record) => {
+    try {
+      log(record);
+    } catch {
+      // Dropped.
+    }
+  };
 }
 
 class LocalWorkerServer implements WorkerServer {
@@ -60,7 +71,8 @@ class LocalWorkerServer implements WorkerServer {
   readonly #retired = new Set<number>();
   /** The last deploy or removal that was asked for: they go one after the other. */
   #changes: Promise<unknown> = Promise.resolve();
-  #stopped = false;
+  /** Of the one stop, however often it is asked for. */
+  #stopped: Promise<void> | undefined;
 
   constructor(store: FunctionStore | undefined, callDepthMax: number, log: (record: LogRecord) => void) {
     this.#store = store;
@@ -113,11 +125,15 @@ class LocalWorkerServer implements WorkerServer {
 
   remove(name: string): Promise<void> {
     return this.#change(async () => {
-      const { id, version } = this.#find(name);
+      const deployed = this.#functions.get(name);
+      // One of the store that could not be deployed can still be removed.
+      const isStored = this.#store?.list().some((record) => record.name === name) ?? false;
+      if (deployed === undefined && !isStored) this.#find(name);
       await this.#store?.remove(name);
+      if (deployed === undefined) return;
       this.#functions.delete(name);
-      this.#executor.removeFunction(id);
-      this.#retire(version);
+      this.#executor.removeFunction(deployed.id);
+      this.#retire(deployed.version);
     });
   }
 
@@ -157,15 +173,13 @@ class LocalWorkerServer implements WorkerServer {
     return { body: response, status: exchange.status, headers: exchange.headers };
   }
 
-  async stop(): Promise<void> {
-    if (this.#stopped) return;
-    this.#stopped = true;
-    await this.#changes;
-    await this.#store?.close();
+  stop(): Promise<void> {
+    this.#stopped ??= this.#changes.then(() => this.#store?.close());
+    return this.#stopped;
   }
 
   #checkRunning(): void {
-    if (this.#stopped) throw new JordError('SERVER_STOPPED', 'The worker server is stopped.');
+    if (this.#stopped !== undefined) throw new JordError('SERVER_STOPPED', 'The worker server is stopped.');
   }
 
   #find(name: string): Deployed {
