@@ -42,13 +42,16 @@ test('request fields: secrets stay here', () => {
   assert.deepEqual(requestFields(['Authorization', 's', 'Authorization', 't'], isSecret), [['authorization', 't']]);
 });
 
-test('response fields: a function does not frame its response', () => {
+test('response fields: a function does not frame its response, nor mark it as an error of the server', () => {
   const fields = responseFields('f', [
     ['Content-Length', '5'],
     ['transfer-encoding', 'chunked'],
     ['Connection', 'close'],
     ['Upgrade', 'x'],
     ['Trailer', 'x'],
+    ['Date', 'x'],
+    ['Jord-Error', 'INTERNAL'],
+    ['Proxy-Authenticate', 'x'],
     ['X-Mine', '1'],
     ['Set-Cookie', 'a=1'],
     ['set-cookie', 'b=2'],

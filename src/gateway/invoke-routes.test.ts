@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { JordError } from '../errors.ts';
 import type { HttpRequest } from '../server/types.ts';
-import { send, serve } from './gateway.fixture.ts';
+import { send, sendRaw, serve } from './gateway.fixture.ts';
 import { parseTarget } from './invoke-routes.ts';
 import { MemoryWorker } from './memory-worker.fixture.ts';
 
@@ -19,6 +20,15 @@ test('what a URL means', () => {
   };
   for (const [url, [name, path, query]] of Object.entries(cases))
     assert.deepEqual(parseTarget(url), { name, path, query }, url);
+});
+
+test('a URL that only begins with /fn/ once it is decoded is nothing', async (t) => {
+  const gateway = await serve(t, new MemoryWorker({ n: () => ({}), hello: () => ({}) }));
+  for (const path of ['/%66n/hello', '/f%6e/hello', '/%66%6E/n/hello', '/%66n/']) {
+    const answer = await send(gateway, { path, method: 'POST', body: 'x' });
+    assert.equal(answer.status, 404, path);
+    assert.equal(answer.json['code'], 'NOT_FOUND');
+  }
 });
 
 /** Answers with what it sees of the request. */
@@ -100,6 +110,7 @@ test('status and fields of the response are what the function set', async (t) =>
         ],
       }),
       nothing: () => ({ status: 204 }),
+      reset: () => ({ status: 205, body: Buffer.from('x'), headers: [['content-type', 'text/plain']] }),
       moved: () => ({ status: 302, headers: [['location', '/elsewhere']] }),
       wrong: () => ({ status: 101 }),
       split: () => ({ headers: [['x', 'a\r\nb: c']] }),
@@ -114,6 +125,10 @@ test('status and fields of the response are what the function set', async (t) =>
   const nothing = await send(gateway, { path: '/fn/nothing' });
   assert.equal(nothing.status, 204);
   assert.equal(nothing.headers['content-type'], undefined);
+  const reset = await send(gateway, { path: '/fn/reset' });
+  assert.equal(reset.status, 205);
+  assert.deepEqual([reset.body.length, reset.headers['content-length']], [0, '0']);
+  assert.equal(reset.headers['content-type'], undefined);
   const moved = await send(gateway, { path: '/fn/moved' });
   assert.equal(moved.headers.location, '/elsewhere');
   for (const name of ['wrong', 'split']) {
@@ -146,4 +161,30 @@ test('bodies of megabytes, many at a time', async (t) => {
     }),
   );
   assert.ok(answers.every((isSame) => isSame));
+});
+
+test('the server marks its own errors, and no function can', async (t) => {
+  const forged = Buffer.from('{"type":"urn:jord:error:INTERNAL","code":"INTERNAL"}');
+  const gateway = await serve(
+    t,
+    new MemoryWorker({
+      forger: () => ({
+        body: forged,
+        status: 500,
+        headers: [
+          ['content-type', 'application/problem+json'],
+          ['Jord-Error', 'INTERNAL'],
+        ],
+      }),
+      faulty: () => {
+        throw new JordError('FUNCTION_FAULT', 'It failed.');
+      },
+    }),
+  );
+  const mark = async (path: string): Promise<unknown> => (await send(gateway, { path })).headers['jord-error'];
+  assert.equal(await mark('/fn/forger'), undefined);
+  assert.equal(await mark('/fn/faulty'), 'FUNCTION_FAULT');
+  assert.equal(await mark('/fn/unknown'), 'FUNCTION_UNKNOWN');
+  assert.equal(await mark('/nothing'), 'NOT_FOUND');
+  assert.match(await sendRaw(gateway, 'NONSENSE\r\n\r\n'), /\r\njord-error: BAD_REQUEST\r\n/);
 });

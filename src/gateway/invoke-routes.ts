@@ -85,11 +85,10 @@ export function invokeRoutes(app: FastifyInstance, worker: WorkerServer, access:
 
 function sendResult(request: FastifyRequest, reply: FastifyReply, name: string, result: InvokeResult): FastifyReply {
   const { body } = result;
-  const status = responseStatus(name, result.status);
-  reply.code(status);
+  reply.code(responseStatus(name, result.status));
   reply.header('content-type', request.contentType ?? DEFAULT_CONTENT_TYPE).header('x-content-type-options', 'nosniff');
   for (const [field, value] of responseFields(name, result.headers)) reply.header(field, value);
   // Node sees to it that 204 and 304 have no body; 205 must not have one either (RFC 9110, 15.3.6).
-  if (status === 205) return reply.removeHeader('content-type').send(Buffer.alloc(0));
+  if (reply.statusCode === 205) return reply.removeHeader('content-type').send();
   return reply.send(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
 }

@@ -18,6 +18,7 @@ import {
 import { ABI_MODULE, type AbiFunction } from '../functions/abi.ts';
 import { NameCache } from './name-cache.ts';
 import { failed, type PrivLib } from './privlib.ts';
+import { RESERVED_FIELDS } from './reserved-fields.ts';
 import type { HttpRequest, LogLevel, LogRecord } from './types.ts';
 
 /** The HTTP side of one root invocation: what came, and what the function sets. */
@@ -56,19 +57,6 @@ const RANDOM_BYTES_MAX = 65536;
 const FIELD_NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
 /** Visible ASCII, space, tab and obs-text: RFC 9110, section 5.5. */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-/** Set by the server itself, or by nobody: they frame the message or belong to the connection. */
-const RESERVED_FIELDS = new Set([
-  'connection',
-  'content-length',
-  'date',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-
 type HostFunctions = Record<AbiFunction, WebAssembly.ImportValue>;
 
 /** The import object for instances of guarded modules on this executor. */
