@@ -159,10 +159,8 @@ export function functionCreate(
  * The template is destroyed as any PD.
  */
 export function functionSeal(handle: u32, globalsSize: u32, homesMax: u32, asker: u32): u32 {
-  if (!mayAsk(asker)) return STALE_PD;
-  const base = pdBase(handle);
-  if (base == 0) return STALE_PD;
-  if (load<u32>(base, HOME_STATE) != PD_CREATED || load<u32>(base, HOME_CALLER) != asker) return WRONG_STATE;
+  const base = ownCreatedPd(handle, asker);
+  if (failed(base)) return base;
   const descriptor = load<u32>(base, HOME_FUNCTION);
   if (load<u32>(descriptor, FUNCTION_IMAGE) != 0) return WRONG_STATE;
   if ((globalsSize & 7) != 0 || <u32>HOME_GLOBALS + globalsSize > load<u32>(descriptor, FUNCTION_MAP_OFFSET)) {
@@ -316,12 +314,20 @@ function createPd(asker: u32, descriptor: u32): u32 {
 
 /** The asker hands its executor to a PD that it created. */
 export function pdEnter(handle: u32, asker: u32): u32 {
+  const base = ownCreatedPd(handle, asker);
+  if (failed(base)) return base;
+  enterPd(base);
+  return OK;
+}
+
+/** Base of the PD with this handle, if the asker created it and it does not run; otherwise a status. */
+// @ts-ignore: decorator
+@inline
+function ownCreatedPd(handle: u32, asker: u32): u32 {
   if (!mayAsk(asker)) return STALE_PD;
   const base = pdBase(handle);
   if (base == 0) return STALE_PD;
-  if (load<u32>(base, HOME_STATE) != PD_CREATED || load<u32>(base, HOME_CALLER) != asker) return WRONG_STATE;
-  enterPd(base);
-  return OK;
+  return load<u32>(base, HOME_STATE) == PD_CREATED && load<u32>(base, HOME_CALLER) == asker ? base : WRONG_STATE;
 }
 
 // @ts-ignore: decorator
@@ -369,10 +375,8 @@ function unwind(executor: u32, base: u32): void {
 
 /** Destroys a PD that the asker created and that does not run: unmaps all that it owns, restores its home. */
 export function pdDestroy(handle: u32, asker: u32): u32 {
-  if (!mayAsk(asker)) return STALE_PD;
-  const base = pdBase(handle);
-  if (base == 0) return STALE_PD;
-  if (load<u32>(base, HOME_STATE) != PD_CREATED || load<u32>(base, HOME_CALLER) != asker) return WRONG_STATE;
+  const base = ownCreatedPd(handle, asker);
+  if (failed(base)) return base;
   destroyPd(base);
   return OK;
 }
@@ -398,9 +402,8 @@ export function vmaMove(address: u32, handle: u32, asker: u32): u32 {
   if (!mayAsk(asker)) return STALE_PD;
   const vte = ownVte(asker, address);
   if (failed(vte)) return vte;
-  const to = pdBase(handle);
-  if (to == 0) return STALE_PD;
-  if (!isNeighbour(asker, to)) return WRONG_STATE;
+  const to = neighbour(handle, asker);
+  if (failed(to)) return to;
   if (isShared(vte)) return SHARED;
   moveVma(vte, asker, to);
   return OK;
@@ -411,20 +414,18 @@ export function vmaShare(address: u32, handle: u32, permission: u32, asker: u32)
   if (!mayAsk(asker)) return STALE_PD;
   const vte = ownVte(asker, address);
   if (failed(vte)) return vte;
-  const to = pdBase(handle);
-  if (to == 0) return STALE_PD;
-  if (!isNeighbour(asker, to)) return WRONG_STATE;
-  return grant(vte, to, permission);
+  const to = neighbour(handle, asker);
+  return failed(to) ? to : grant(vte, to, permission);
 }
 
-/** Permissions may change only where the other PD is not running meanwhile. */
+/** Base of a PD that permissions may move to, since it does not run meanwhile: a created child, or the caller. Or a status. */
 // @ts-ignore: decorator
 @inline
-function isNeighbour(asker: u32, other: u32): bool {
-  return (
-    load<u32>(asker, HOME_CALLER) == other ||
-    (load<u32>(other, HOME_CALLER) == asker && load<u32>(other, HOME_STATE) == PD_CREATED)
-  );
+function neighbour(handle: u32, asker: u32): u32 {
+  const other = pdBase(handle);
+  if (other == 0) return STALE_PD;
+  if (load<u32>(asker, HOME_CALLER) == other) return other;
+  return load<u32>(other, HOME_CALLER) == asker && load<u32>(other, HOME_STATE) == PD_CREATED ? other : WRONG_STATE;
 }
 
 /**

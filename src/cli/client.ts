@@ -1,10 +1,9 @@
 /** The HTTP API of a Jord server, as the commands use it. */
 
 import { ERRORS, type ErrorCode, JordError } from '../errors.ts';
+import { ERROR_FIELD } from '../server/reserved-fields.ts';
 import type { FunctionInfo } from '../server/types.ts';
 import type { ServerOptions } from './options.ts';
-
-const PROBLEM_TYPE_PREFIX = 'urn:jord:error:';
 
 export interface Invocation {
   readonly method: string;
@@ -53,7 +52,7 @@ export class Client {
   async invoke(name: string, { method, path, query, headers, body }: Invocation): Promise<Response> {
     const url = `${this.invocationUrl(name)}${path}${query === '' ? '' : `?${query}`}`;
     const response = await this.#fetch(url, { method, headers: toHeaders(headers), body: body ?? null });
-    const problem = response.ok ? undefined : await readProblem(response.clone());
+    const problem = await readProblem(response);
     if (problem !== undefined) throw problem;
     return response;
   }
@@ -131,27 +130,16 @@ function toHeaders(fields: Invocation['headers']): Headers {
   return headers;
 }
 
-/** The error that a problem document of a Jord server stands for; undefined for any other response. */
+/**
+ * The error that a Jord server answers with; undefined for any other response. The header field decides, since no function can
+ * set it. An answer to HEAD has no document: then the error is its title.
+ */
 async function readProblem(response: Response): Promise<JordError | undefined> {
-  if (response.headers.get('content-type') !== 'application/problem+json') return undefined;
-  let document: unknown;
-  try {
-    document = await response.json();
-  } catch {
-    return undefined;
-  }
-  if (typeof document !== 'object' || document === null) return undefined;
-  const {
-    type,
-    title: _title,
-    status: _status,
-    detail,
-    instance: _instance,
-    code,
-    ...details
-  } = document as Record<string, unknown>;
-  if (typeof code !== 'string' || !isErrorCode(code) || type !== PROBLEM_TYPE_PREFIX + code) return undefined;
-  return new JordError(code, String(detail), details);
+  const code = response.headers.get(ERROR_FIELD);
+  if (code === null || !isErrorCode(code)) return undefined;
+  const document: unknown = await response.json().catch(() => undefined);
+  const { detail, ...members } = typeof document === 'object' ? (document as Record<string, unknown> | null) ?? {} : {};
+  return new JordError(code, typeof detail === 'string' ? detail : `${ERRORS[code].title}.`, members);
 }
 
 function isErrorCode(code: string): code is ErrorCode {

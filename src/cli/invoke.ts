@@ -5,6 +5,7 @@ import { JordError } from '../errors.ts';
 import { Client } from './client.ts';
 import { readInput } from './deploy.ts';
 import type { ServerOptions } from './options.ts';
+import { printable } from './output.ts';
 
 export interface InvokeCommandOptions extends ServerOptions {
   readonly data?: string;
@@ -64,6 +65,6 @@ function splitOnce(text: string, separator: string): readonly string[] {
 }
 
 function describeHead(response: Response): string {
-  const fields = [...response.headers].map(([name, value]) => `${name}: ${value}\n`);
-  return `${response.status} ${response.statusText}\n${fields.join('')}\n`;
+  const fields = [...response.headers].map(([name, value]) => `${name}: ${printable(value)}\n`);
+  return `${response.status} ${printable(response.statusText)}\n${fields.join('')}\n`;
 }

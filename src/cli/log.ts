@@ -1,6 +1,7 @@
 /** The log of a server: lines on standard error, JSON for programs, text for a terminal. */
 
 import type { LogLevel } from '../server/types.ts';
+import { printable, printableLines } from './output.ts';
 
 export type LogThreshold = LogLevel | 'silent';
 export const LOG_THRESHOLDS: readonly LogThreshold[] = ['debug', 'info', 'warn', 'error', 'silent'];
@@ -36,15 +37,6 @@ function jsonLine({ level, function: name, message, fields }: LogEntry, time: Da
 
 function textLine({ level, function: name, message, fields }: LogEntry, time: Date): string {
   const about = name === '' ? '' : `${name}: `;
-  const stack = typeof fields?.['stack'] === 'string' ? `\n${printable(fields['stack'], true)}` : '';
-  return `${time.toTimeString().slice(0, 8)} ${level.padEnd(5)} ${about}${printable(message, false)}${stack}\n`;
-}
-
-/** Functions choose what they log; it must not be able to move the cursor or forge a line. */
-function printable(text: string, isMultiline: boolean): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
-  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, (character) => {
-    if (character === '\t' || (isMultiline && character === '\n')) return character;
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
+  const stack = typeof fields?.['stack'] === 'string' ? `\n${printableLines(fields['stack'])}` : '';
+  return `${time.toTimeString().slice(0, 8)} ${level.padEnd(5)} ${about}${printable(message)}${stack}\n`;
 }

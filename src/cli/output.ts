@@ -12,9 +12,25 @@ export function printJson(value: unknown): void {
   printLine(JSON.stringify(value, null, 2));
 }
 
-/** Columns of text, as wide as they need to be; `right` has the indexes of those to align at the right. */
+/** For text that functions and servers choose: it must not be able to move the cursor or forge a line. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
+  return text.replace(/[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]/g, escapeCharacter);
+}
+
+/** The same for text of several lines. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
+}
+
+function escapeCharacter(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** Columns of printable text, as wide as they need to be; `right` has the indexes of those to align at the right. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+  const cells = rows.map((row) => row.map(printable));
+  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
   const line = (row: readonly string[]): string =>
     row
       .map((cell, column) =>
@@ -22,7 +38,7 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
       )
       .join('  ')
       .trimEnd();
-  return rows.map(line).join('\n');
+  return cells.map(line).join('\n');
 }
 
 /** What to do about an error, where its message does not say. */
@@ -38,9 +54,11 @@ const HINTS: Partial<Readonly<Record<ErrorCode, string>>> = {
 export function describeError(error: unknown): string {
   if (!(error instanceof JordError)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return `jord: This is a bug in jord: ${text}\n`;
+    return `jord: This is a bug in jord: ${printableLines(text)}\n`;
   }
-  const lines = [`jord: ${error.message}`, ...describeFault(error)];
+  // The compiler's errors are a line each, and no server's: sources are compiled here.
+  const message = error.code === 'SOURCE_REFUSED' ? printableLines(error.message) : printable(error.message);
+  const lines = [`jord: ${message}`, ...describeFault(error)];
   const hint = HINTS[error.code];
   if (hint !== undefined) lines.push(`      ${hint}`);
   return `${lines.join('\n')}\n`;
@@ -54,13 +72,13 @@ export function exitCodeOf(error: unknown): number {
 function describeFault({ details }: JordError): string[] {
   const { fault, access, sizeBytes, address, backtrace } = details;
   if (typeof fault !== 'string') return [];
-  const lines = [`  fault      ${fault}`];
+  const lines = [`  fault      ${printable(fault)}`];
   if (address !== undefined) {
     const size = sizeBytes === undefined ? '' : ` of ${String(sizeBytes)} bytes`;
-    lines.push(`  access     ${String(access)}${size} at ${String(address)}`);
+    lines.push(printable(`  access     ${String(access)}${size} at ${String(address)}`));
   }
   if (Array.isArray(backtrace) && backtrace.length > 0) {
-    lines.push(`  backtrace  ${backtrace.map(String).join('\n             ')}`);
+    lines.push(`  backtrace  ${backtrace.map((frame) => printable(String(frame))).join('\n             ')}`);
   }
   return lines;
 }

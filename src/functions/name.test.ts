@@ -15,6 +15,12 @@ test('names that are allowed', () => {
     'v2.1-rc_1',
     'a--b',
     'x'.repeat(64),
+    'console',
+    'com',
+    'com0',
+    'com10',
+    'a.con',
+    'nul-1',
   ]) {
     assert.equal(isFunctionName(name), true, name);
   }
@@ -40,6 +46,7 @@ test('names that are refused', () => {
     'a\n',
     'a\0',
     'x'.repeat(65),
+    ...['con', 'prn', 'aux', 'nul', 'com1', 'com9', 'lpt1', 'lpt9', 'con.v2', 'com1.a.b'],
   ];
   for (const name of refused) {
     assert.equal(isFunctionName(name), false, JSON.stringify(name));

@@ -1,6 +1,6 @@
 /** Files that survive a kill and a power cut: the primitives under the store. */
 
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { JordError } from '../errors.ts';
 
@@ -45,10 +45,38 @@ export async function removeTemporaryFiles(temporaryFolder: string): Promise<num
   return names.length;
 }
 
-/** Makes the folder and those above it where they are missing. */
+/**
+ * Makes the folder and those above it where they are missing. Not by Node's recursive `mkdir`, which never returns where the
+ * file system says that a folder's parent is missing when it is not, as /proc does.
+ */
 export async function makeFolder(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first !== undefined) await syncFolder(dirname(first));
+  const parent = dirname(path);
+  try {
+    if (await makeOneFolder(path)) return;
+    await makeFolder(parent);
+    if (await makeOneFolder(path)) return;
+  } catch (error) {
+    throw storeError('make the folder', path, error);
+  }
+  throw new JordError('STORE_UNUSABLE', `Cannot make the folder ${path}: ${parent} does not take new ones.`, { path });
+}
+
+/** Whether the folder is there now; false when its parent is missing. */
+async function makeOneFolder(path: string): Promise<boolean> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (await isFolder(path)) return true;
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT' && dirname(path) !== path) return false;
+    throw error;
+  }
+  await syncFolder(dirname(path));
+  return true;
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() === true;
 }
 
 /** Renames and removals are on disk once their folder is. Windows has no such operation and does not need it. */

@@ -162,9 +162,20 @@ test('a folder that cannot be one is refused with its path and the reason', asyn
   await assert.rejects(openStore(join(folder, 'file', 'data')), (error) => {
     assert.ok(error instanceof JordError);
     assert.equal(error.code, 'STORE_UNUSABLE');
-    assert.match(error.message, /file.data.*: a part of the path is a file/);
+    assert.match(error.message, /^Cannot make the folder \S+file.data\S*: a part of the path is a file/);
     return true;
   });
+});
+
+test('a file system that takes no folders is refused, not tried for ever', { timeout: 20_000 }, async (t) => {
+  if (process.platform !== 'linux') return t.skip('/proc is one of Linux');
+  for (const folder of ['/proc/jord', '/proc/jord/deep/er']) {
+    await assert.rejects(openStore(folder), (error) => {
+      assert.ok(error instanceof JordError && error.code === 'STORE_UNUSABLE');
+      assert.equal(error.message, 'Cannot make the folder /proc/jord: /proc does not take new ones.');
+      return true;
+    });
+  }
 });
 
 test('a failed put leaves the old version and the store usable', async (t) => {

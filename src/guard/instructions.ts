@@ -39,7 +39,6 @@ import { readReferenceType, readValueType } from './value-types.ts';
 /** Words of one instruction in the list. */
 export const WORDS = 4;
 /** The dense number of opcodes.ts. */
-export const WORD_OPCODE = 0;
 /** Where it begins in the module; it ends where the next one begins. */
 export const WORD_OFFSET = 1;
 /** Its immediates a and b, see opcodes.ts. */

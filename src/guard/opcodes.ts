@@ -26,7 +26,6 @@ export const OP_ELSE = 0x05;
 export const OP_TRY = 0x06;
 export const OP_END = 0x0b;
 export const OP_BR_IF = 0x0d;
-export const OP_RETURN = 0x0f;
 export const OP_CALL = 0x10;
 export const OP_CALL_INDIRECT = 0x11;
 export const OP_RETURN_CALL = 0x12;
