@@ -7,20 +7,24 @@ import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { WorkerServer } from '../src/server/types.ts';
 import { startWorkerServer } from '../src/server/worker-server.ts';
-import { DEMO_FUNCTIONS, deployDemo } from './deploy.ts';
+import { DEMO_FUNCTIONS, type DemoOptions, deployDemo } from './deploy.ts';
 
 let server: WorkerServer;
-let cache: string;
+let folder: string;
+let dataFolder: string;
+let cacheFolder: string;
 const reported: string[] = [];
 const logged: string[] = [];
 before(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'jord-demo-'));
-  server = await startWorkerServer({ log: ({ message }) => logged.push(message) });
-  await deployDemo(server, (line) => reported.push(line), cache);
+  folder = await mkdtemp(join(tmpdir(), 'jord-demo-'));
+  dataFolder = join(folder, 'data');
+  cacheFolder = join(folder, 'cache');
+  server = await startWorkerServer({ dataFolder, log: ({ message }) => logged.push(message) });
+  await deployDemo(server, { dataFolder, cacheFolder, report: (line) => reported.push(line) });
 });
 after(async () => {
   await server.stop();
-  await rm(cache, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true });
 });
 
 interface Answer {
@@ -46,42 +50,68 @@ async function json(name: string, body: unknown, status = 200, query = ''): Prom
 const refusal = (code: string, message: string): unknown => ({ error: { code, message } });
 
 describe('deployDemo', () => {
-  test('deploys what is missing or differs, and compiles what is not kept', async () => {
-    const all = DEMO_FUNCTIONS.flatMap((name) => [`compiling ${name}`, `deployed ${name}`]);
-    assert.deepEqual(reported, all);
+  /** What deploying the demo once more reports. */
+  async function again(options: DemoOptions = { dataFolder, cacheFolder }): Promise<string[]> {
+    const lines: string[] = [];
+    await deployDemo(server, { ...options, report: (line) => lines.push(line) });
+    return lines;
+  }
+
+  async function readKept(name: string): Promise<Uint8Array> {
+    const files = await readdir(cacheFolder);
+    const file = files.find((file) => file.startsWith(`${name}-`)) ?? assert.fail(`${name} is not kept`);
+    return readFile(join(cacheFolder, file));
+  }
+
+  test('deploys what is missing, and compiles what is not kept', async () => {
+    const names = DEMO_FUNCTIONS.join(', ');
+    assert.deepEqual(reported, ['compiling 8 demo functions, once: this takes some seconds', `deployed ${names}`]);
     assert.deepEqual(
       server.list().map(({ name }) => name),
       [...DEMO_FUNCTIONS].sort(),
     );
-
-    const lines: string[] = [];
-    const again = (): Promise<void> => deployDemo(server, (line) => lines.push(line), cache);
-    await again();
-    assert.deepEqual(lines, []);
+    assert.deepEqual(await again(), []);
 
     await server.remove('tax');
-    const files = await readdir(cache);
-    const echo = files.find((file) => file.startsWith('echo-')) ?? assert.fail('echo is not kept');
-    await server.deploy('hello', await readFile(join(cache, echo)));
-    await again();
-    assert.deepEqual(lines.splice(0), ['deployed hello', 'deployed tax']);
+    assert.deepEqual(await again(), ['deployed tax']);
 
-    await rm(join(cache, echo));
-    await again();
-    assert.deepEqual(lines.splice(0), ['compiling echo'], 'the same bytes need no deploy');
-    assert.deepEqual((await readdir(cache)).sort(), files.sort());
+    const files = await readdir(cacheFolder);
+    await rm(join(cacheFolder, files.find((file) => file.startsWith('echo-')) ?? assert.fail('echo is not kept')));
+    const expected = ['compiling 1 demo function, once: this takes some seconds'];
+    assert.deepEqual(await again(), expected, 'the same bytes need no deploy');
+    assert.deepEqual((await readdir(cacheFolder)).sort(), files.sort());
   });
 
-  test('does without a folder that cannot be written', async () => {
-    const file = join(cache, 'file');
+  test('replaces what it deployed before, and nothing else', async () => {
+    const record = join(dataFolder, 'demo.json');
+    const own = await readKept('echo');
+    const { version } = await server.deploy('hello', own);
+    await server.deploy('tax', own);
+    assert.deepEqual(await again(), ["not replaced, since they are not the demo's: hello, tax"]);
+    assert.equal(server.inspect('hello').version, version);
+
+    // As if an earlier demo had deployed this hello, which is not the same as that it deployed this tax.
+    const versions = JSON.parse(await readFile(record, 'utf8')) as Record<string, string[]>;
+    await writeFile(record, JSON.stringify({ ...versions, hello: [version] }));
+    assert.deepEqual(await again({ cacheFolder }), ["not replaced, since they are not the demo's: hello, tax"]);
+    assert.deepEqual(await again(), ["not replaced, since they are not the demo's: tax", 'deployed hello']);
+
+    await server.deploy('hello', own);
+    for (const damaged of ['{', 'null', '{"hello": "x"}']) {
+      await writeFile(record, damaged);
+      assert.deepEqual(await again(), ["not replaced, since they are not the demo's: hello, tax"], damaged);
+    }
+
+    await server.remove('hello');
+    await server.remove('tax');
+    assert.deepEqual(await again(), ['deployed hello, tax']);
+  });
+
+  test('does without a cache that cannot be written', async () => {
+    const file = join(folder, 'file');
     await writeFile(file, '');
-    const lines: string[] = [];
-    await deployDemo(server, (line) => lines.push(line), join(file, 'folder'));
-    assert.deepEqual(
-      lines,
-      DEMO_FUNCTIONS.map((name) => `compiling ${name}`),
-    );
-    await rm(file);
+    const lines = await again({ dataFolder, cacheFolder: join(file, 'folder') });
+    assert.deepEqual(lines, ['compiling 8 demo functions, once: this takes some seconds']);
   });
 });
 

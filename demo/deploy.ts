@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import { compileSource } from '../src/functions/compile.ts';
 import { moduleVersion } from '../src/functions/store.ts';
+import { storeError, writeDurably } from '../src/functions/store-files.ts';
 import type { WorkerServer } from '../src/server/types.ts';
 
 /** Each is a source beside this file. */
@@ -23,25 +24,87 @@ const FOLDER = import.meta.dirname;
 const ROOT = join(FOLDER, '..');
 const CACHE_FOLDER = join(ROOT, 'build', 'demo');
 
+/** In the folder of a store: the versions of each function there that the demo has deployed, as `{"hello": ["<sha256>"]}`. */
+const RECORD_FILE = 'demo.json';
+
+type Versions = Readonly<Record<string, readonly string[]>>;
+
+export interface DemoOptions {
+  /** Folder of the server's store. Without one, nothing that is deployed is replaced. */
+  readonly dataFolder?: string;
+  /** Gets a line for each thing that is done, or left. */
+  readonly report?: (line: string) => void;
+  /** What was compiled is kept here until a source, the SDK or the compiler changes. */
+  readonly cacheFolder?: string;
+}
+
 /**
- * Deploys the demo's functions that are missing on the server or differ from the sources here. `report` gets a line for
- * each that is compiled or deployed.
- *
- * What was compiled is kept in `cacheFolder` until a source, the SDK or the compiler changes.
+ * Deploys the demo's functions that are missing on the server or that an earlier version of the demo deployed there. A function
+ * of the same name that comes from elsewhere stays as it is.
  */
-export async function deployDemo(
-  server: WorkerServer,
-  report: (line: string) => void = () => {},
-  cacheFolder: string = CACHE_FOLDER,
-): Promise<void> {
-  const version = await sourcesVersion();
-  for (const name of DEMO_FUNCTIONS) {
-    const file = join(cacheFolder, `${name}-${version}.wasm`);
-    const module = (await readCached(file)) ?? (await compile(name, file, report));
-    if (server.has(name) && server.inspect(name).version === moduleVersion(module)) continue;
-    await server.deploy(name, module);
-    report(`deployed ${name}`);
+export async function deployDemo(server: WorkerServer, options: DemoOptions = {}): Promise<void> {
+  const { dataFolder, report = () => {}, cacheFolder = CACHE_FOLDER } = options;
+  const modules = await compileAll(cacheFolder, report);
+  const versions = dataFolder === undefined ? {} : await readVersions(dataFolder);
+  const missing = new Map<string, Uint8Array>();
+  const foreign: string[] = [];
+  for (const [name, module] of modules) {
+    const deployed = server.has(name) ? server.inspect(name).version : undefined;
+    if (deployed === moduleVersion(module)) continue;
+    if (deployed === undefined || versions[name]?.includes(deployed) === true) missing.set(name, module);
+    else foreign.push(name);
   }
+  if (foreign.length > 0) report(`not replaced, since they are not the demo's: ${foreign.join(', ')}`);
+  if (missing.size === 0) return;
+  // Before they are deployed: whenever the process ends, those that are the demo's are known to be.
+  if (dataFolder !== undefined) await addVersions(dataFolder, versions, missing);
+  for (const [name, module] of missing) await server.deploy(name, module);
+  report(`deployed ${[...missing.keys()].join(', ')}`);
+}
+
+/** A record that is missing or damaged says nothing: then nothing is the demo's. */
+async function readVersions(dataFolder: string): Promise<Versions> {
+  try {
+    const record: unknown = JSON.parse(await readFile(join(dataFolder, RECORD_FILE), 'utf8'));
+    const entries = Object.entries(record ?? {}).filter((entry) => Array.isArray(entry[1]));
+    return Object.fromEntries(entries) as Versions;
+  } catch {
+    return {};
+  }
+}
+
+async function addVersions(
+  dataFolder: string,
+  versions: Versions,
+  modules: ReadonlyMap<string, Uint8Array>,
+): Promise<void> {
+  const added = [...modules].map(([name, module]) => {
+    const all = new Set([...(versions[name] ?? []), moduleVersion(module)]);
+    return [name, [...all]] as const;
+  });
+  const text = `${JSON.stringify({ ...versions, ...Object.fromEntries(added) }, null, 2)}\n`;
+  const file = join(dataFolder, RECORD_FILE);
+  await writeDurably(join(dataFolder, 'tmp'), file, Buffer.from(text)).catch((error: unknown) => {
+    throw storeError('write', file, error);
+  });
+}
+
+/** The modules by name, in the order of DEMO_FUNCTIONS. */
+async function compileAll(
+  cacheFolder: string,
+  report: (line: string) => void,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const version = await sourcesVersion();
+  const fileOf = (name: string): string => join(cacheFolder, `${name}-${version}.wasm`);
+  const kept = await Promise.all(DEMO_FUNCTIONS.map(async (name) => [name, await readCached(fileOf(name))] as const));
+  const missingCount = kept.filter(([, module]) => module === undefined).length;
+  if (missingCount > 0) {
+    const what = missingCount === 1 ? '1 demo function' : `${missingCount} demo functions`;
+    report(`compiling ${what}, once: this takes some seconds`);
+  }
+  const modules = new Map<string, Uint8Array>();
+  for (const [name, module] of kept) modules.set(name, module ?? (await compile(name, fileOf(name))));
+  return modules;
 }
 
 /** A hash over all that a compiled function depends on. */
@@ -71,8 +134,7 @@ async function readCached(file: string): Promise<Uint8Array | undefined> {
   return readFile(file).catch(() => undefined);
 }
 
-async function compile(name: string, file: string, report: (line: string) => void): Promise<Uint8Array> {
-  report(`compiling ${name}`);
+async function compile(name: string, file: string): Promise<Uint8Array> {
   const module = await compileSource(join(FOLDER, `${name}.ts`));
   try {
     await mkdir(join(file, '..'), { recursive: true });

@@ -138,7 +138,8 @@ async function readProblem(response: Response): Promise<JordError | undefined> {
   const code = response.headers.get(ERROR_FIELD);
   if (code === null || !isErrorCode(code)) return undefined;
   const document: unknown = await response.json().catch(() => undefined);
-  const { detail, ...members } = typeof document === 'object' ? (document as Record<string, unknown> | null) ?? {} : {};
+  const { detail, ...members } =
+    typeof document === 'object' ? ((document as Record<string, unknown> | null) ?? {}) : {};
   return new JordError(code, typeof detail === 'string' ? detail : `${ERRORS[code].title}.`, members);
 }
 

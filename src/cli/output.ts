@@ -2,6 +2,24 @@
 
 import { type ErrorCode, JordError } from '../errors.ts';
 
+/** For commands whose output is their purpose: they end when nobody reads it any more, as `head` stops to. */
+export function endWithReaders(): void {
+  process.stdout.on('error', endQuietly);
+  process.stderr.on('error', ignore);
+}
+
+/** For a server, which serves on when nobody reads what it prints and logs. */
+export function outliveReaders(): void {
+  process.stdout.off('error', endQuietly).on('error', ignore);
+}
+
+function endQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+}
+
+function ignore(): void {}
+
 /** Prints to standard output, with a line end. */
 export function printLine(text: string): void {
   process.stdout.write(`${text}\n`);

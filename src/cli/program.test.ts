@@ -12,7 +12,7 @@ function documentation(page: string): string {
 test('docs/cli.md has each command and option, and docs/configuration.md each variable', () => {
   const commands = documentation('cli.md');
   const variables = documentation('configuration.md');
-  for (const command of createProgram(() => undefined).commands) {
+  for (const command of createProgram(ignore, ignore).commands) {
     assert.ok(commands.includes(`jord ${command.name()}`), command.name());
     for (const { flags, long, envVar } of command.options) {
       if (long !== '--json') assert.ok(commands.includes(`\`${flags}\``), `${command.name()} ${flags}`);
@@ -27,7 +27,7 @@ test('each exit code of the table of errors is explained', () => {
 });
 
 test('each command has examples', () => {
-  const program = createProgram(() => undefined);
+  const program = createProgram(ignore, ignore);
   for (const command of program.commands) {
     let help = '';
     command.configureOutput({

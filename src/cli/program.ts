@@ -1,6 +1,6 @@
 /** The commands of `jord` and their options. What they do is loaded when one of them runs, so that help is quick. */
 
-import { Command, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { FUNCTION_NAME_RULE } from '../functions/name.ts';
 import { LIMITS } from '../guard/errors.ts';
@@ -17,21 +17,40 @@ import {
   serverOption,
   tokenOption,
 } from './options.ts';
+import { describeError, exitCodeOf } from './output.ts';
 import type { ServeOptions } from './serve.ts';
 
+const EXIT_USAGE = 2;
 const MIB = 2 ** 20;
 const BODY_LIMIT_MAX = 256 * MIB;
 const TOKEN_OF_SERVER = 'token of the server, where it has one';
 
+/** Runs a command to its end and returns the exit code. What is wrong goes to `writeError`. */
+export async function run(parameters: readonly string[], writeError: (text: string) => void): Promise<number> {
+  let exitCode = 0;
+  const program = createProgram((code) => {
+    exitCode = code;
+  }, writeError);
+  try {
+    await program.parseAsync(parameters, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // Commander has written its errors, and what was asked for by --help and --version.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    writeError(describeError(error));
+    return exitCodeOf(error);
+  }
+}
+
 /** `setExitCode` gets the exit code of a command that has more to say than success or an error. */
-export function createProgram(setExitCode: (code: number) => void): Command {
+export function createProgram(setExitCode: (code: number) => void, writeError: (text: string) => void): Command {
   const program = new Command('jord')
     .description('A worker server for WebAssembly functions, and the commands to use it.')
     .version(manifest.version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'jord: ')) })
+    .configureOutput({ writeErr: writeError, outputError: (text, write) => write(text.replace(/^error: /, 'jord: ')) })
     .configureHelp({ showGlobalOptions: false })
     .addHelpText('after', PROGRAM_HELP);
   addServe(program);
@@ -78,7 +97,7 @@ function addServe(program: Command): void {
         .argParser(parseBytesWithin(1, BODY_LIMIT_MAX)),
     )
     .addOption(
-      new Option('--module-limit <bytes>', 'largest module in a deploy')
+      new Option('--module-limit <bytes>', 'largest module in a deploy, 64MiB at most')
         .env('JORD_MODULE_LIMIT')
         .default(LIMITS.moduleBytes, '64MiB')
         .argParser(parseBytesWithin(8, LIMITS.moduleBytes)),

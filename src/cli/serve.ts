@@ -5,7 +5,7 @@ import { type Gateway, startGateway } from '../gateway/server.ts';
 import type { LogRecord, WorkerServer } from '../server/types.ts';
 import { startWorkerServer } from '../server/worker-server.ts';
 import { createLog, type LogEntry, type LogFormat, type LogThreshold } from './log.ts';
-import { printLine } from './output.ts';
+import { outliveReaders, printLine } from './output.ts';
 
 export interface ServeOptions {
   readonly port: number;
@@ -28,6 +28,7 @@ const EXIT_INTERRUPTED = 130;
 export async function serve(options: ServeOptions): Promise<void> {
   const format = options.logFormat ?? (process.stderr.isTTY ? 'text' : 'json');
   const log = createLog(options.logLevel, format, (line) => process.stderr.write(line));
+  outliveReaders();
   const stopped = stopSignal();
   const worker = await startWorkerServer({ dataFolder: options.data, log: (record) => log(functionEntry(record)) });
   try {
@@ -41,7 +42,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       isReady: () => isReady,
     });
     try {
-      if (options.demo === true) await deployDemoFunctions(worker, log);
+      if (options.demo === true) await deployDemoFunctions(worker, options.data, log);
       isReady = true;
       announce(gateway, worker, options);
       await stopped;
@@ -54,9 +55,13 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
 }
 
-async function deployDemoFunctions(worker: WorkerServer, log: (entry: LogEntry) => void): Promise<void> {
+async function deployDemoFunctions(
+  worker: WorkerServer,
+  dataFolder: string,
+  log: (entry: LogEntry) => void,
+): Promise<void> {
   const { deployDemo } = await import('../../demo/deploy.ts');
-  await deployDemo(worker, (message) => log({ level: 'info', function: '', message }));
+  await deployDemo(worker, { dataFolder, report: (message) => log({ level: 'info', function: '', message }) });
 }
 
 function announce(gateway: Gateway, worker: WorkerServer, options: ServeOptions): void {

@@ -50,14 +50,10 @@ export async function removeTemporaryFiles(temporaryFolder: string): Promise<num
  * file system says that a folder's parent is missing when it is not, as /proc does.
  */
 export async function makeFolder(path: string): Promise<void> {
+  if (await makeOneFolder(path)) return;
   const parent = dirname(path);
-  try {
-    if (await makeOneFolder(path)) return;
-    await makeFolder(parent);
-    if (await makeOneFolder(path)) return;
-  } catch (error) {
-    throw storeError('make the folder', path, error);
-  }
+  await makeFolder(parent);
+  if (await makeOneFolder(path)) return;
   throw new JordError('STORE_UNUSABLE', `Cannot make the folder ${path}: ${parent} does not take new ones.`, { path });
 }
 

@@ -162,7 +162,7 @@ test('a folder that cannot be one is refused with its path and the reason', asyn
   await assert.rejects(openStore(join(folder, 'file', 'data')), (error) => {
     assert.ok(error instanceof JordError);
     assert.equal(error.code, 'STORE_UNUSABLE');
-    assert.match(error.message, /^Cannot make the folder \S+file.data\S*: a part of the path is a file/);
+    assert.match(error.message, /file.data.*: a part of the path is a file/);
     return true;
   });
 });

@@ -36,9 +36,8 @@ import {
 import type { Reader } from './reader.ts';
 import { readReferenceType, readValueType } from './value-types.ts';
 
-/** Words of one instruction in the list. */
+/** Words of one instruction in the list. The first is the dense number of opcodes.ts. */
 export const WORDS = 4;
-/** The dense number of opcodes.ts. */
 /** Where it begins in the module; it ends where the next one begins. */
 export const WORD_OFFSET = 1;
 /** Its immediates a and b, see opcodes.ts. */
