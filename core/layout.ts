@@ -211,6 +211,8 @@ export const FAULT_ACCESS = 1;
 export const FAULT_ATOMIC_WAIT = 2;
 /** `memory.init` of a dropped segment. */
 export const FAULT_SEGMENT = 3;
+/** No fault yet: `memory.grow` was refused. When the function traps later, that is probably why. */
+export const FAULT_GROW_REFUSED = 5;
 
 // HOME_FAULT_ACCESS: size in bytes in the low byte (0 for a bulk access), and these.
 export const ACCESS_WRITE = 0x100;

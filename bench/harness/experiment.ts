@@ -62,6 +62,10 @@ export async function runExperiment(experiment: Experiment, argv: readonly strin
   try {
     const results = await experiment.run({ quick: parsed.quick, only: parsed.only, progress });
     const where = environment();
+    if (results.length === 0) {
+      console.error(`No case of ${experiment.name} has "${parsed.only}" in its name.`);
+      return 2;
+    }
     console.log(resultsTable(results));
     console.log(`\nNode ${where.node}, V8 ${where.v8}, ${where.cores} × ${where.cpu}, ${where.date}`);
     if (parsed.json) console.log(resultsJson(experiment.name, results, where));

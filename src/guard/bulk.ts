@@ -10,7 +10,9 @@ import {
   ACCESS_BULK,
   ACCESS_WRITE,
   FAULT_ACCESS,
+  FAULT_GROW_REFUSED,
   FAULT_SEGMENT,
+  HOME_FAULT_KIND,
   HOME_MEMORY_PAGES,
   VTE_READ_END,
   VTE_WRITE_END,
@@ -185,6 +187,9 @@ export function emitGrow(e: Emitter): void {
   e.op(OP_I32_SUB);
   e.op(OP_I32_GT_U);
   e.if(BLOCK_I32, HINT_UNLIKELY);
+  e.get(e.base);
+  e.i32(FAULT_GROW_REFUSED);
+  e.store32(HOME_FAULT_KIND);
   e.i32(-1);
   e.op(OP_ELSE);
   e.get(e.base);

@@ -106,7 +106,12 @@ function guardedParts(module: Module, plan: Plan): ModuleParts {
     data: module.data.map((segment) => ({ ...segment, place: undefined })),
     names: {
       module: module.names.module,
-      functions: new Map([...module.names.functions, ...added.map((name, i) => [plan.addedFirst + i, name] as const)]),
+      // Exports that have no name in the module go by their own.
+      functions: new Map([
+        ...module.exports.flatMap((entry) => (entry.kind === 'function' ? [[entry.index, entry.name] as const] : [])),
+        ...module.names.functions,
+        ...added.map((name, i) => [plan.addedFirst + i, name] as const),
+      ]),
     },
   };
 }

@@ -63,6 +63,8 @@ export class Executor {
   readonly #names = new Map<number, string>();
   #exchange: HttpExchange | undefined;
   #isRunning = false;
+  /** The last thing that a PD logged as an error. */
+  #lastError = { pd: 0, message: '' };
   /** Base of the root invocation's home from when it was entered until it was left; 0 otherwise. */
   #root = 0;
 
@@ -84,7 +86,10 @@ export class Executor {
       call: this.#makeCall(),
       resolve: (name) => host.resolve(name),
       nameOf: (descriptor) => this.#names.get(descriptor) ?? '?',
-      log: (record) => host.log(record),
+      log: (record, asker) => {
+        if (record.level === 'error') this.#lastError = { pd: this.privLib.pdHandle(asker), message: record.message };
+        host.log(record);
+      },
       exchange: (caller) => (caller === this.hostBase ? this.#exchange : undefined),
       words: this.#words,
     });
@@ -235,10 +240,18 @@ export class Executor {
   /** What the fault was, which may take more stack than is left: then it counts as an overflow of the callee. */
   #describe(loaded: LoadedFunction, error: unknown, base: number): Fault | undefined {
     try {
-      return classifyFault(loaded.name, error, this.header(base), loaded.memoryLimit);
+      const fault = classifyFault(loaded.name, error, this.header(base), loaded.memoryLimit);
+      return fault === undefined ? undefined : this.#withLastWords(fault, base);
     } catch {
       return stackExhausted(loaded.name, []);
     }
+  }
+
+  /** A function that gives up says why in its log, then traps; the trap alone says nothing. */
+  #withLastWords(fault: Fault, base: number): Fault {
+    const { pd, message } = this.#lastError;
+    if (fault.details.fault !== 'trap' || pd !== this.privLib.pdHandle(base)) return fault;
+    return { ...fault, details: { ...fault.details, reason: `${fault.details.reason}: ${message}` } };
   }
 
   /** Says nothing where so little stack is left that it would end in the midst of that. */

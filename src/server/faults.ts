@@ -4,6 +4,7 @@ import {
   ACCESS_WRITE,
   FAULT_ACCESS,
   FAULT_ATOMIC_WAIT,
+  FAULT_GROW_REFUSED,
   FAULT_SEGMENT,
   HOME_FAULT_ACCESS,
   HOME_FAULT_ADDRESS,
@@ -59,7 +60,11 @@ export function classifyFault(
       const status = refusal.fault === 'memory-access' ? CALLEE_MEMORY_FAULT : CALLEE_TRAP;
       return { status, details: { function: name, ...refusal, backtrace } };
     }
-    return { status: CALLEE_TRAP, details: { function: name, fault: 'trap', reason: error.message, backtrace } };
+    const isFull = word(HOME_FAULT_KIND) === FAULT_GROW_REFUSED;
+    const reason = isFull
+      ? `${error.message}, after its memory had reached the limit of ${memoryLimit} bytes`
+      : error.message;
+    return { status: CALLEE_TRAP, details: { function: name, fault: 'trap', reason, backtrace } };
   }
   if (error instanceof RangeError && error.message === OVERFLOW_MESSAGE) return stackExhausted(name, backtrace);
   if (error instanceof WebAssembly.Exception) {

@@ -38,7 +38,7 @@ export interface HostFunctionContext {
   readonly call: (id: number, request: number, asker: number) => number;
   readonly resolve: (name: string) => number | undefined;
   readonly nameOf: (descriptor: number) => string;
-  readonly log: (record: LogRecord) => void;
+  readonly log: (record: LogRecord, asker: number) => void;
   /** The exchange of the invocation whose caller has this base. */
   readonly exchange: (caller: number) => HttpExchange | undefined;
 }
@@ -114,7 +114,7 @@ function systemFunctions(context: HostFunctionContext): Pick<HostFunctions, 'log
       const cut = bytes.length > LOG_MESSAGE_BYTES_MAX;
       const message = bytes.toString('utf8', 0, LOG_MESSAGE_BYTES_MAX) + (cut ? '…' : '');
       const descriptor = context.words[(asker + HOME_FUNCTION) >>> 2] ?? 0;
-      context.log({ level: name, function: context.nameOf(descriptor), message });
+      context.log({ level: name, function: context.nameOf(descriptor), message }, asker);
       return OK;
     },
     time: (): number => performance.timeOrigin + performance.now(),

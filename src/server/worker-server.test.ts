@@ -97,6 +97,30 @@ test('backtraces begin with the function that made the access', async () => {
   await server.stop();
 });
 
+test('a function that gives up is reported with its last words, and one that ran out of memory with that', async () => {
+  const server = await startWorkerServer();
+  const error = '(drop (call $log (i32.const 3) (i32.const 0) (i32.const 7)))';
+  await server.deploy('gives-up', handle(`(if (local.get $length) (then ${error} unreachable)) unreachable`));
+  assert.equal((await faultOf(server.invoke('gives-up', new Uint8Array(1)))).reason, 'unreachable: message');
+  assert.equal(
+    (await faultOf(server.invoke('gives-up', new Uint8Array(0)))).reason,
+    'unreachable',
+    'not those of another',
+  );
+  const grow = '(if (i32.lt_s (memory.grow (i32.const 3)) (i32.const 0)) (then unreachable)) (i32.const 0)';
+  await server.deploy('grows', handle(grow), { memoryLimitBytes: 131072 });
+  assert.match(
+    (await faultOf(server.invoke('grows', new Uint8Array(0)))).reason,
+    /its memory had reached the limit of 131072/,
+  );
+  await server.deploy(
+    'unnamed',
+    assemble('(module (func (export "handle") (param i32 i32) (result i32) unreachable))'),
+  );
+  assert.match((await faultOf(server.invoke('unnamed', new Uint8Array(0)))).backtrace[0] ?? '', /^handle at/);
+  await server.stop();
+});
+
 test('an address that wraps is reported with its 33 bits', async () => {
   const server = await startWorkerServer();
   for (const [pointer, offset, address] of [
