@@ -381,7 +381,7 @@ for (const [i, one] of CASES.entries()) {
     for (const outcome of await range.run([attack, attack])) {
       const { fault, prepared, status } = outcome;
       assert.equal(fault?.fault, 'memory-access', JSON.stringify(outcome));
-      assert.ok(namesOf((one.absolute ? 0 : prepared) + address).includes(fault.address ?? ''), fault.address);
+      assert.ok(namesOf((one.absolute ? 0 : prepared) + address).includes(fault.address ?? ''), `${fault.address}`);
       assert.equal(fault.access, access);
       assert.equal(fault.sizeBytes, sizeBytes);
       assert.equal(status, CALLEE_MEMORY_FAULT);
