@@ -8,6 +8,7 @@
  * `pd-create` … `vma-move` …: operations of PrivLib, called from JavaScript, the time of an empty call taken off.
  */
 import { PERMISSION_READ } from '../core/layout.ts';
+import { Clock } from '../src/server/clock.ts';
 import { Executor, FUNCTION_ID_FIRST } from '../src/server/executor.ts';
 import { createAddressSpace, failed, instantiatePrivLib } from '../src/server/privlib.ts';
 import { loadVersion } from '../src/server/version.ts';
@@ -59,7 +60,9 @@ function toResults(samples: ReadonlyMap<string, readonly number[]>): Result[] {
 /** The worker server's own path, without the copies of the outermost request: they are in T(0). */
 async function safeCalls(): Promise<(size: number) => Calls> {
   const functions = new Map<string, number>();
-  const executor = new Executor(createAddressSpace({ callDepthMax: 512 }), {
+  const space = createAddressSpace({ callDepthMax: 512 });
+  const executor = new Executor(space, {
+    clock: new Clock(space.memory),
     resolve: (name) => functions.get(name),
     log: ({ message }) => {
       throw new Error(message);
@@ -127,7 +130,8 @@ function expectOk(status: number): void {
 /** Operations of PrivLib on an address space of their own. */
 async function parts(): Promise<ReadonlyMap<string, Part>> {
   const space = createAddressSpace({ callDepthMax: 512 });
-  const executor = new Executor(space, { resolve: () => undefined, log: () => {}, reclaim: () => false });
+  const clock = new Clock(space.memory);
+  const executor = new Executor(space, { clock, resolve: () => undefined, log: () => {}, reclaim: () => false });
   const { loaded } = await loadVersion(executor, CALLEE, await nestedCallModule(CALLEE), {});
   const { hostBase: host } = executor;
   const privLib = instantiatePrivLib(space);

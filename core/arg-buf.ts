@@ -7,11 +7,12 @@ import {
   HOME_FUNCTION,
 } from './layout';
 import { BAD_POINTER, STALE_PD } from './status';
-import { failed, mapVma, mayAsk, vmaAllows } from './vma-table';
+import { checkDeadline, failed, mapVma, mayAsk, vmaAllows } from './vma-table';
 
 /** An ArgBuf of exactly this many bytes, all zero. */
 export function argBufNew(length: u32, asker: u32): u32 {
   if (!mayAsk(asker)) return STALE_PD;
+  checkDeadline(asker);
   const address = mapVma(asker, length);
   if (failed(address)) return address;
   if (length <= 256) {
@@ -29,6 +30,7 @@ export function argBufNew(length: u32, asker: u32): u32 {
  */
 export function translate(pointer: u32, length: u32, write: bool, asker: u32): u32 {
   if (!mayAsk(asker)) return BAD_POINTER;
+  checkDeadline(asker);
   const descriptor = load<u32>(asker, HOME_FUNCTION);
   const limit: u32 = descriptor == 0 ? 0 : load<u32>(descriptor, FUNCTION_MEMORY_LIMIT);
   if (pointer <= limit && length <= limit - pointer) {

@@ -32,8 +32,13 @@ export const CONTROL_PD_FREE = 0x41c;
 export const CONTROL_EXECUTORS = 0x420;
 /** Most nested calls below one root invocation. */
 export const CONTROL_CALL_DEPTH_MAX = 0x424;
+/**
+ * Milliseconds of a monotonic clock, modulo 2^32: every check of the guard reads it, so it has a cache line without words
+ * that change more often. Two times are less than 2^31 apart, so the sign of their difference says which is earlier.
+ */
+export const CONTROL_NOW_MS = 0x440;
 /** A bit for each granule that `initialise` gave to a class: it stays there. */
-export const CONTROL_RESERVED = 0x440;
+export const CONTROL_RESERVED = 0x460;
 /** Shared free lists, one word a class: the head; VTE_NEXT links them. */
 export const CONTROL_SHARED_FREE = 0x480;
 /** For each class: address of the next VMA of its newest granule that was never mapped, and how many there are. */
@@ -125,6 +130,9 @@ export const FUNCTION_MEMORY_PAGES = 44;
 /** Homes that exist, over all executors, and the most there may be. */
 export const FUNCTION_HOMES = 48;
 export const FUNCTION_HOMES_MAX = 52;
+/** How long one invocation may take. */
+export const FUNCTION_TIMEOUT_MS = 56;
+export const TIMEOUT_MS_MAX = 3_600_000;
 // FUNCTION_STATE
 export const FUNCTION_FREE = 0;
 export const FUNCTION_LIVE = 1;
@@ -175,6 +183,12 @@ export const HOME_FAULT_ADDRESS = 52;
 export const HOME_FAULT_ACCESS = 56;
 /** Pages that `memory.size` reports. */
 export const HOME_MEMORY_PAGES = 60;
+/** The invocation ends when CONTROL_NOW_MS reaches this. Of a host PD: the deadline of the next root invocation. */
+export const HOME_DEADLINE_MS = 64;
+/** From now to a deadline that nothing reaches. */
+export const DEADLINE_FAR_MS = 0x3fff_ffff;
+/** How far CONTROL_NOW_MS lies behind while something runs: the clock's interval of 2 ms, and what it rounds down. */
+export const CLOCK_LAG_MS = 3;
 export const HOME_GRANT_TABLE_A = 128;
 export const HOME_GRANT_TABLE_B = 1152;
 /** The function's mutable globals (8-byte slots, 16 for v128), then one byte for each data segment: 1 when dropped. */
@@ -211,6 +225,8 @@ export const FAULT_ACCESS = 1;
 export const FAULT_ATOMIC_WAIT = 2;
 /** `memory.init` of a dropped segment. */
 export const FAULT_SEGMENT = 3;
+/** The deadline has passed. Address and access say nothing. */
+export const FAULT_DEADLINE = 4;
 /** No fault yet: `memory.grow` was refused. When the function traps later, that is probably why. */
 export const FAULT_GROW_REFUSED = 5;
 

@@ -3,17 +3,24 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Fixture, type TestFunction } from '../test/privlib-fixture.ts';
 import {
+  CLOCK_LAG_MS,
   CONTROL_EXECUTORS,
+  CONTROL_NOW_MS,
+  DEADLINE_FAR_MS,
   EXECUTOR_CURRENT,
   EXECUTOR_PDS,
   EXECUTOR_VMAS,
   EXECUTORS_MAX,
+  FAULT_DEADLINE,
   FUNCTIONS_MAX,
+  HOME_DEADLINE_MS,
+  HOME_FAULT_KIND,
   HOME_GLOBALS,
   HOME_MEMORY_PAGES,
   HOME_REQUEST_LENGTH,
   PERMISSION_READ,
   RED_ZONE,
+  TIMEOUT_MS_MAX,
 } from './layout.ts';
 import * as status from './status.ts';
 
@@ -270,15 +277,15 @@ test('exhausted tables and memory have their statuses', () => {
   assert.equal(executors, EXECUTORS_MAX);
   assert.equal(fixture.word(CONTROL_EXECUTORS), EXECUTORS_MAX, 'a refusal does not count');
   let functions = 1;
-  while (privLib.functionCreate(4096, 0, 0, 9, 2304, 128, 0, 1) > status.STATUS_MAX) functions++;
+  while (privLib.functionCreate(4096, 0, 0, 9, 2304, 128, 0, 1, 1) > status.STATUS_MAX) functions++;
   assert.equal(functions, FUNCTIONS_MAX - 1);
 });
 
 test('unsound layouts are refused', () => {
   const { privLib } = new Fixture();
-  const sound = [4096, 65536, 1, 9, 2304, 256, 64, 1] as const;
+  const sound = [4096, 65536, 1, 9, 2304, 256, 64, 1, TIMEOUT_MS_MAX] as const;
   const create = (...changes: [index: number, value: number][]): number => {
-    const layout = [...sound] as [number, number, number, number, number, number, number, number];
+    const layout = [...sound] as [number, number, number, number, number, number, number, number, number];
     for (const [index, value] of changes) layout[index] = value;
     return privLib.functionCreate(...layout);
   };
@@ -298,6 +305,9 @@ test('unsound layouts are refused', () => {
     [6, 4],
     [6, -8],
     [7, 0],
+    [8, 0],
+    [8, TIMEOUT_MS_MAX + 1],
+    [8, -1],
   ] as [number, number][]) {
     assert.equal(create(change), status.BAD_PARAMETER, `${change}`);
   }
@@ -340,4 +350,58 @@ test('pointers of a guest are translated by the rules of the guard', () => {
   fixture.bytes.fill(1, at, at + 3000);
   privLib.callLeave(0, base, host);
   assert.ok(homeContent(fixture, made).memory.every((byte) => byte === 0));
+});
+
+test('property: a deadline is the earlier of the caller’s and the function’s own, also where the clock wraps', () => {
+  const fixture = new Fixture();
+  const { privLib, host, view } = fixture;
+  const made = [1, 20, 10_000, TIMEOUT_MS_MAX].map((timeoutMs) => ({
+    timeoutMs,
+    descriptor: fixture.makeFunction(undefined, undefined, timeoutMs).descriptor,
+  }));
+  const time = fc.oneof(fc.integer({ min: 0, max: 0xffff_ffff }), fc.integer({ min: 0xffff_0000, max: 0xffff_ffff }));
+  const any = fc.constantFrom(...made);
+  fc.assert(
+    fc.property(time, fc.integer({ min: 1, max: DEADLINE_FAR_MS }), any, any, (now, restMs, first, second) => {
+      view.setUint32(CONTROL_NOW_MS, now, true);
+      view.setUint32(host + HOME_DEADLINE_MS, now + restMs, true);
+      const outer = privLib.callEnter(first.descriptor, 0, host);
+      const inner = privLib.callEnter(second.descriptor, 0, outer);
+      const rest = (base: number): number => (fixture.word(base + HOME_DEADLINE_MS) - now) | 0;
+      const outerMs = Math.min(restMs, first.timeoutMs + CLOCK_LAG_MS);
+      assert.equal(rest(outer), outerMs);
+      assert.equal(rest(inner), Math.min(outerMs, second.timeoutMs + CLOCK_LAG_MS));
+      assert.equal(privLib.callLeave(0, inner, outer), status.OK);
+      assert.equal(privLib.callLeave(0, outer, host), status.OK);
+    }),
+  );
+});
+
+test('who asks for something that takes time when its deadline has passed is trapped; a host is not', () => {
+  const fixture = new Fixture();
+  const { privLib, host, view } = fixture;
+  const { descriptor } = fixture.makeFunction(undefined, undefined, 5);
+  const base = privLib.callEnter(descriptor, 0, host);
+  const own = privLib.argBufNew(64, base);
+  const operations = [
+    () => privLib.callEnter(descriptor, 0, base),
+    () => privLib.pdCreate(descriptor, base),
+    () => privLib.argBufNew(64, base),
+    () => privLib.vmaResize(own, 32, base),
+    () => privLib.translate(0, 1, 1, base),
+  ];
+  view.setUint32(CONTROL_NOW_MS, 4 + CLOCK_LAG_MS, true);
+  assert.equal(privLib.translate(own, 1, 0, base), own, 'not before it has passed');
+  view.setUint32(CONTROL_NOW_MS, 5 + CLOCK_LAG_MS, true);
+  for (const operation of operations) {
+    view.setUint32(base + HOME_FAULT_KIND, 0, true);
+    assert.throws(operation, WebAssembly.RuntimeError);
+    assert.equal(fixture.word(base + HOME_FAULT_KIND), FAULT_DEADLINE);
+  }
+  assert.equal(privLib.vmaLength(own, base), 64, 'nothing has changed');
+  assert.equal(privLib.callAbort(base, host), status.OK);
+  view.setUint32(host + HOME_DEADLINE_MS, 0, true);
+  const late = privLib.callEnter(descriptor, 0, host);
+  assert.ok(late > status.STATUS_MAX, 'its own checks end it');
+  assert.equal(privLib.callAbort(late, host), status.OK);
 });

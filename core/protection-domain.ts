@@ -8,8 +8,11 @@
 import { giveHomeMemory, lock, reserveStack, takeHomeMemory, unlock } from './address-space';
 import { freeHome, growPool, newHome, poolOf, popPool, pushPool, restoreHome } from './home';
 import {
+  CLOCK_LAG_MS,
   CONTROL_CALL_DEPTH_MAX,
   CONTROL_EXECUTORS,
+  CONTROL_NOW_MS,
+  DEADLINE_FAR_MS,
   EXECUTOR_CURRENT,
   EXECUTOR_HOST,
   EXECUTOR_INDEX,
@@ -37,8 +40,10 @@ import {
   FUNCTION_SIZE,
   FUNCTION_STATE,
   FUNCTION_TABLE,
+  FUNCTION_TIMEOUT_MS,
   FUNCTIONS_MAX,
   HOME_CALLER,
+  HOME_DEADLINE_MS,
   HOME_DEPTH,
   HOME_EXECUTOR,
   HOME_FAULT_KIND,
@@ -60,6 +65,7 @@ import {
   PDS_MAX,
   RED_ZONE,
   RESTORED_BEHIND,
+  TIMEOUT_MS_MAX,
   VTE_END,
 } from './layout';
 import {
@@ -74,7 +80,7 @@ import {
   WRONG_STATE,
 } from './status';
 import { dropGrants, grant } from './grant';
-import { dropOwned, failed, isShared, mayAsk, moveVma, ownVte } from './vma-table';
+import { checkDeadline, dropOwned, failed, isShared, mayAsk, moveVma, ownVte } from './vma-table';
 
 /** Sets up the next executor with a PD of its own, the host's. Returns the address of its control block or a status. */
 export function executorCreate(): u32 {
@@ -89,6 +95,7 @@ export function executorCreate(): u32 {
   store<u32>(executor, index, EXECUTOR_INDEX);
   store<u32>(host, (1 << 16) | load<u32>(host, HOME_SLOT), HOME_PD);
   store<u32>(host, PD_HOST, HOME_STATE);
+  store<u32>(host, load<u32>(CONTROL_NOW_MS) + DEADLINE_FAR_MS, HOME_DEADLINE_MS);
   store<u32>(executor, host, EXECUTOR_HOST);
   store<u32>(executor, host, EXECUTOR_CURRENT);
   return executor;
@@ -113,6 +120,7 @@ export function functionCreate(
   mapSize: u32,
   globalsSize: u32,
   homesMax: u32,
+  timeoutMs: u32,
 ): u32 {
   const chunks = ((memoryLimit + RED_ZONE - 1) >>> chunkShift) + 1;
   const sound =
@@ -130,7 +138,9 @@ export function functionCreate(
     headerSize <= 1 << 23 &&
     (headerSize & 63) == 0 &&
     memoryPages <= memoryLimit >>> 16 &&
-    homesMax >= 1;
+    homesMax >= 1 &&
+    timeoutMs >= 1 &&
+    timeoutMs <= <u32>TIMEOUT_MS_MAX;
   if (!sound) return BAD_PARAMETER;
   for (let i: u32 = 1; i < <u32>FUNCTIONS_MAX; i++) {
     const descriptor = FUNCTION_TABLE + i * FUNCTION_SIZE;
@@ -147,6 +157,7 @@ export function functionCreate(
     store<u32>(descriptor, 0, FUNCTION_GLOBALS_IMAGE);
     store<u32>(descriptor, 0, FUNCTION_GLOBALS_SIZE);
     store<u32>(descriptor, 0, FUNCTION_HOMES);
+    store<u32>(descriptor, timeoutMs, FUNCTION_TIMEOUT_MS);
     // One until it is sealed: the template.
     store<u32>(descriptor, 1, FUNCTION_HOMES_MAX);
     return descriptor;
@@ -277,8 +288,8 @@ export function pdHome(handle: u32): u32 {
 }
 
 /**
- * Creates a PD for an invocation of a function, called by the asker. Returns its handle, or STALE_PD, UNKNOWN_FUNCTION,
- * CALL_DEPTH_EXCEEDED, HOMES_EXHAUSTED, HOME_MEMORY_EXHAUSTED, TABLE_EXHAUSTED.
+ * Creates a PD for an invocation of a function, called by the asker, with the earlier of the asker's deadline and the
+ * function's own. Returns its handle, or STALE_PD, UNKNOWN_FUNCTION, CALL_DEPTH_EXCEEDED, HOMES_EXHAUSTED, HOME_MEMORY_EXHAUSTED, TABLE_EXHAUSTED.
  */
 export function pdCreate(descriptor: u32, asker: u32): u32 {
   if (!mayAsk(asker)) return STALE_PD;
@@ -293,6 +304,7 @@ function createPd(asker: u32, descriptor: u32): u32 {
   // That of a root invocation is 1, and it is no nested call.
   const depth = load<u32>(asker, HOME_DEPTH) + 1;
   if (depth - 1 > load<u32>(CONTROL_CALL_DEPTH_MAX)) return CALL_DEPTH_EXCEEDED;
+  checkDeadline(asker);
   const executor = load<u32>(asker, HOME_EXECUTOR);
   let base = popPool(poolOf(executor, descriptor));
   if (base == 0) {
@@ -307,9 +319,19 @@ function createPd(asker: u32, descriptor: u32): u32 {
   store<u32>(base, (generation << 16) | slot, HOME_PD);
   store<u32>(base, asker, HOME_CALLER);
   store<u32>(base, depth, HOME_DEPTH);
+  store<u32>(base, deadlineFor(asker, descriptor), HOME_DEADLINE_MS);
   store<u32>(base, PD_CREATED, HOME_STATE);
   store<u32>(executor, load<u32>(executor, EXECUTOR_PDS) + 1, EXECUTOR_PDS);
   return base;
+}
+
+/** The asker's, or what the function may take from now on when that is earlier. Not before its time: the clock lags. */
+// @ts-ignore: decorator
+@inline
+function deadlineFor(asker: u32, descriptor: u32): u32 {
+  const inherited = load<u32>(asker, HOME_DEADLINE_MS);
+  const own = load<u32>(CONTROL_NOW_MS) + load<u32>(descriptor, FUNCTION_TIMEOUT_MS) + CLOCK_LAG_MS;
+  return <i32>(own - inherited) < 0 ? own : inherited;
 }
 
 /** The asker hands its executor to a PD that it created. */

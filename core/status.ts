@@ -69,3 +69,5 @@ export const CALLEE_EXCEPTION = 67;
 export const CALLEE_INTERNAL_ERROR = 68;
 /** It returned something that is neither 0 nor an ArgBuf of its own. */
 export const CALLEE_BAD_RESPONSE = 69;
+/** Its deadline passed, which was earlier than the caller's. */
+export const CALLEE_DEADLINE = 70;

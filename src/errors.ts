@@ -39,6 +39,7 @@ export const ERRORS = {
 
   // Invoking
   FUNCTION_FAULT: { status: 502, exit: 5, title: 'The function failed' },
+  DEADLINE_EXCEEDED: { status: 504, exit: 5, title: 'The function did not end before its deadline' },
   HOMES_EXHAUSTED: { status: 503, exit: 6, title: 'All homes of the function are in use' },
   ADDRESS_SPACE_EXHAUSTED: { status: 503, exit: 6, title: 'The address space has no room left for this' },
 

@@ -61,6 +61,32 @@ test('deploys source, invokes, reports a fault, keeps functions over a restart',
     await last.stop();
   }));
 
+test('a function that does not end is ended at its deadline, and the next call works', () =>
+  withFolder(async (folder) => {
+    const source = path.join(folder, 'spin.ts');
+    const text = `import { Request, Response } from "jord";
+export function handle(request: Request): Response {
+  const forEver = request.text() == "for ever";
+  while (forEver) {}
+  return Response.text("done");
+}`;
+    await writeFile(source, text);
+    const jord = await Jord.start();
+    assert.equal((await jord.deploySource('spin', source, { deadlineMs: 30 })).deadlineMs, 30);
+    await assert.rejects(jord.invoke('spin', Buffer.from('for ever')), { code: 'DEADLINE_EXCEEDED' });
+    await jord.deploySource('spin', source);
+    await assert.rejects(jord.invoke('spin', Buffer.from('for ever'), { deadlineMs: 30 }), (error) => {
+      assert.ok(error instanceof JordError && error.code === 'DEADLINE_EXCEEDED');
+      assert.equal(error.details['fault'], 'deadline');
+      assert.ok((error.details['backtrace'] as string[]).length > 0);
+      return true;
+    });
+    for (const deadlineMs of [0, 1e9, '30' as unknown as number])
+      await assert.rejects(jord.invoke('spin', undefined, { deadlineMs }), { code: 'BAD_OPTION' });
+    assert.equal(Buffer.from(await jord.invoke('spin', Buffer.from('once'), { deadlineMs: 1000 })).toString(), 'done');
+    await jord.stop();
+  }));
+
 test('two worker servers in one process do not see each other', async () => {
   const [first, second] = [await Jord.start(), await Jord.start()];
   await withFolder(async (folder) => {

@@ -39,7 +39,7 @@ export class Jord {
    * Deploys a WebAssembly module of the function ABI (docs/abi.md), or replaces the function of that name: calls that run
    * finish on the old version. With a `dataFolder` the function is on disk when this returns.
    *
-   * Throws FUNCTION_NAME_INVALID, the MODULE_* errors, STORE_UNUSABLE, ADDRESS_SPACE_EXHAUSTED.
+   * Throws FUNCTION_NAME_INVALID, BAD_OPTION, the MODULE_* errors, STORE_UNUSABLE, ADDRESS_SPACE_EXHAUSTED.
    */
   deploy(name: string, module: Uint8Array, options: DeployOptions = {}): Promise<FunctionInfo> {
     if (!(module instanceof Uint8Array)) {
@@ -59,13 +59,21 @@ export class Jord {
    * Runs a function and returns its response. The request is copied in and the response out; between functions nothing is
    * copied.
    *
-   * Throws FUNCTION_UNKNOWN; FUNCTION_FAULT with FaultDetails in `details`; HOMES_EXHAUSTED, ADDRESS_SPACE_EXHAUSTED.
+   * `deadlineMs` shortens what the function has for this invocation, and for the functions that it calls.
+   *
+   * Throws FUNCTION_UNKNOWN; FUNCTION_FAULT and DEADLINE_EXCEEDED with FaultDetails in `details`; BAD_OPTION, HOMES_EXHAUSTED,
+   * ADDRESS_SPACE_EXHAUSTED.
    */
-  async invoke(name: string, request: Uint8Array = new Uint8Array(0)): Promise<Uint8Array> {
+  async invoke(
+    name: string,
+    request: Uint8Array = new Uint8Array(0),
+    options: { readonly deadlineMs?: number } = {},
+  ): Promise<Uint8Array> {
     if (!(request instanceof Uint8Array)) {
       throw new JordError('BAD_REQUEST', 'The request must be a Uint8Array; encode text with `new TextEncoder()`.');
     }
-    return (await this.#server.invoke(name, request)).body;
+    const { deadlineMs } = options;
+    return (await this.#server.invoke(name, request, deadlineMs === undefined ? {} : { deadlineMs })).body;
   }
 
   /** Throws FUNCTION_UNKNOWN. */

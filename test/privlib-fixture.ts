@@ -50,7 +50,11 @@ export class Fixture {
   }
 
   /** A function without code whose template holds what `fill` writes (and marks). */
-  makeFunction(fill: (base: number, made: TestFunction) => void = () => {}, memoryLimit = 131072): TestFunction {
+  makeFunction(
+    fill: (base: number, made: TestFunction) => void = () => {},
+    memoryLimit = 131072,
+    timeoutMs = 10_000,
+  ): TestFunction {
     const chunkShift = 9;
     const globalsSize = 64;
     const mapOffset = HOME_GLOBALS + globalsSize;
@@ -65,6 +69,7 @@ export class Fixture {
       mapSize,
       globalsSize,
       1,
+      timeoutMs,
     );
     if (failed(descriptor)) throw new Error(`functionCreate: ${descriptor}`);
     const made = { descriptor, headerSize, memoryLimit, mapOffset, chunkShift, globalsSize };

@@ -4,10 +4,12 @@
  */
 import {
   ADDRESS_SPACE_PAGES,
+  DEADLINE_FAR_MS,
   GRANULE_COUNT,
   GRANULE_TABLE,
   HOME_AREA,
   HOME_AREA_END_MIB,
+  HOME_DEADLINE_MS,
   HOME_MEMORY_PAGES,
   NULL_SHIFT,
   NULL_VTE,
@@ -46,6 +48,7 @@ export function createAddressSpace(): AddressSpace {
       if (base + homeSize > HOME_AREA_END_MIB * 2 ** 20) throw new RangeError('no room for another home');
       next += homeSize;
       view.setUint32(base + HOME_MEMORY_PAGES, memoryInitialPages, true);
+      view.setUint32(base + HOME_DEADLINE_MS, DEADLINE_FAR_MS, true);
       return base;
     },
   };

@@ -56,6 +56,11 @@ test('wrong usage: one line that says what is wrong, one that says where to look
     [['deploy', 'missing.wasm'], /^jord: Cannot read missing\.wasm: there is no such file/],
     [['deploy', 'Bad Name.wasm'], /^jord: "Bad Name", from the name of the file, .* --name/],
     [['deploy', 'x.wasm', '--runtime', 'stub'], /^jord: --runtime is for AssemblyScript/],
+    [
+      ['deploy', 'x.wasm', '--deadline-ms', '0'],
+      /^jord: .*'0' is invalid\. Possible are whole numbers of milliseconds/,
+    ],
+    [['invoke', 'a', '--deadline-ms', 'soon'], /^jord: .*'soon' is invalid\. Possible are whole numbers/],
     [['invoke', 'a', '--data', 'x', '--data-file', 'y'], /^jord: Give either/],
     [['invoke', 'a', '--data', 'x', '-X', 'get'], /^jord: GET is sent without a body/],
   ] as const;
@@ -83,7 +88,7 @@ test('deploy, list, inspect, invoke, remove', async (t) => {
   writeFileSync(file, EMPTY_MODULE);
   assert.match((await run(['list'])).stdout, /^No function is deployed/);
 
-  const deployed = await run(['deploy', file, '--memory-limit', '128KiB']);
+  const deployed = await run(['deploy', file, '--memory-limit', '128KiB', '--deadline-ms', '250']);
   assert.equal(deployed.code, 0, deployed.stderr);
   assert.match(deployed.stdout, /^Deployed my-function, version [0-9a-f]{12}: 8 B, ready in [\d.]+ ms\.\n/);
   assert.ok(deployed.stdout.includes(`curl --data 'world' ${url}/fn/my-function\n`));
@@ -97,14 +102,15 @@ test('deploy, list, inspect, invoke, remove', async (t) => {
   );
   const { functions } = JSON.parse((await run(['ls', '--json'])).stdout) as { functions: readonly FunctionInfo[] };
   assert.deepEqual(
-    functions.map(({ name, memoryLimitBytes }) => [name, memoryLimitBytes]),
+    functions.map(({ name, memoryLimitBytes, deadlineMs }) => [name, memoryLimitBytes, deadlineMs]),
     [
-      ['my-function', 131072],
-      ['other', 1048576],
+      ['my-function', 131072, 250],
+      ['other', 1048576, 10_000],
     ],
   );
   const inspected = await run(['inspect', 'my-function']);
   assert.match(inspected.stdout, /^name +my-function\nurl +http/);
+  assert.match(inspected.stdout, /^deadline +250 ms$/m);
   assert.deepEqual(JSON.parse((await run(['inspect', 'my-function', '--json'])).stdout), functions[0]);
 
   assert.equal((await run(['invoke', 'my-function', '--data', 'x'])).stdout, 'x');
@@ -211,6 +217,19 @@ test('invoke: a fault is told on standard error, and nothing on standard output'
     stderr,
     /^jord: faulty failed: r\.\n +fault +memory-access\n +access +write of 8 bytes at 0x10\n +backtrace +store\n +handle\n$/,
   );
+});
+
+test('invoke: a deadline, and what comes of it', async (t) => {
+  const { run } = await start(t, {
+    slow: (_body, { deadlineMs }) => {
+      const details = { function: 'slow', fault: 'deadline', reason: `${deadlineMs}`, backtrace: ['spin at 0x10'] };
+      throw new JordError('DEADLINE_EXCEEDED', `slow did not end within ${deadlineMs} ms.`, details);
+    },
+  });
+  const { code, stdout, stderr } = await run(['invoke', 'slow', '--deadline-ms', '250']);
+  assert.equal(code, 5);
+  assert.equal(stdout, '');
+  assert.match(stderr, /^jord: slow did not end within 250 ms\.\n +fault +deadline\n +backtrace +spin at 0x10\n$/);
 });
 
 test('invoke: an error status of the function is its response, with exit code 5', async (t) => {

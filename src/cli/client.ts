@@ -35,13 +35,18 @@ export class Client {
     return (await this.#manage('GET', functionPath(name))) as FunctionInfo;
   }
 
+  /** `parameters` are those of the query; undefined ones are left out. */
   async deploy(
     name: string,
     module: Uint8Array<ArrayBuffer>,
-    memoryLimitBytes: number | undefined,
+    parameters: Readonly<Record<string, number | undefined>>,
   ): Promise<FunctionInfo> {
-    const query = memoryLimitBytes === undefined ? '' : `?memory_limit_bytes=${memoryLimitBytes}`;
-    return (await this.#manage('PUT', functionPath(name) + query, module)) as FunctionInfo;
+    const query = Object.entries(parameters)
+      .filter(([, value]) => value !== undefined)
+      .map(([parameter, value]) => `${parameter}=${value}`)
+      .join('&');
+    const path = functionPath(name) + (query === '' ? '' : `?${query}`);
+    return (await this.#manage('PUT', path, module)) as FunctionInfo;
   }
 
   async remove(name: string): Promise<void> {

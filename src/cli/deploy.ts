@@ -12,6 +12,7 @@ import { printJson, printLine } from './output.ts';
 export interface DeployCommandOptions extends ServerOptions {
   readonly name?: string;
   readonly memoryLimit?: number;
+  readonly deadlineMs?: number;
   readonly runtime?: Runtime;
   readonly json?: boolean;
 }
@@ -21,7 +22,10 @@ export async function deploy(path: string, options: DeployCommandOptions): Promi
   checkFunctionName(name);
   const module = await readModule(path, options.runtime);
   const client = new Client(options);
-  const info = await client.deploy(name, module, options.memoryLimit);
+  const info = await client.deploy(name, module, {
+    memory_limit_bytes: options.memoryLimit,
+    deadline_ms: options.deadlineMs,
+  });
   if (options.json === true) {
     printJson(info);
     return;

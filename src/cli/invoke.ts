@@ -2,6 +2,7 @@
 
 import { buffer } from 'node:stream/consumers';
 import { JordError } from '../errors.ts';
+import { DEADLINE_FIELD } from '../functions/deadline.ts';
 import { Client } from './client.ts';
 import { readInput } from './deploy.ts';
 import type { ServerOptions } from './options.ts';
@@ -14,6 +15,7 @@ export interface InvokeCommandOptions extends ServerOptions {
   readonly method: string;
   readonly path?: string;
   readonly header?: readonly (readonly [string, string])[];
+  readonly deadlineMs?: number;
   readonly include?: boolean;
 }
 
@@ -27,6 +29,7 @@ export async function invoke(name: string, options: InvokeCommandOptions): Promi
     query,
     headers: [
       ...(options.type === undefined ? [] : [['content-type', options.type] as const]),
+      ...(options.deadlineMs === undefined ? [] : [[DEADLINE_FIELD, String(options.deadlineMs)] as const]),
       ...(options.header ?? []),
     ],
     body,

@@ -50,6 +50,7 @@ function describe(info: FunctionInfo, url: string): string[][] {
     ['deployed', formatTime(info.deployedAt)],
     ['size', `${formatBytes(info.sizeBytes)}, ${formatBytes(info.guardedSizeBytes)} with guards`],
     ['memory', `${formatBytes(info.memoryInitialBytes)} at first, ${formatBytes(info.memoryLimitBytes)} at most`],
+    ['deadline', `${info.deadlineMs} ms`],
     ['homes', String(info.homes)],
     ['imports', info.imports.length === 0 ? 'none' : info.imports.join(', ')],
     ['deploy time', `${info.deployMs.toFixed(1)} ms`],

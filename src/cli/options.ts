@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError, Option } from 'commander';
 import { MEMORY_LIMIT_MAX, PAGE_SIZE } from '../../core/layout.ts';
+import { DEADLINE_MS_MAX, isDeadlineMs } from '../functions/deadline.ts';
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, B: 1, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
 
@@ -27,6 +28,12 @@ export function parseMemoryLimit(text: string): number {
   const bytes = parseBytes(text);
   if (bytes > 0 && bytes <= MEMORY_LIMIT_MAX && bytes % PAGE_SIZE === 0) return bytes;
   throw new InvalidArgumentError(`Possible are multiples of 64KiB up to ${formatBytes(MEMORY_LIMIT_MAX)}.`);
+}
+
+export function parseDeadline(text: string): number {
+  const deadlineMs = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (isDeadlineMs(deadlineMs)) return deadlineMs;
+  throw new InvalidArgumentError(`Possible are whole numbers of milliseconds from 1 to ${DEADLINE_MS_MAX}.`);
 }
 
 export function parsePort(text: string): number {

@@ -11,6 +11,7 @@ import type { JsonOptions } from './manage.ts';
 import {
   collectHeader,
   parseBytesWithin,
+  parseDeadline,
   parseMemoryLimit,
   parsePort,
   type ServerOptions,
@@ -140,6 +141,9 @@ function addDeploy(program: Command): void {
       ).argParser(parseMemoryLimit),
     )
     .addOption(
+      new Option('--deadline-ms <ms>', 'how long an invocation may take (default: 10000)').argParser(parseDeadline),
+    )
+    .addOption(
       new Option('--runtime <runtime>', 'memory management of an AssemblyScript source').choices([
         'stub',
         'minimal',
@@ -178,6 +182,11 @@ function addInvoke(program: Command, setExitCode: (code: number) => void): void 
     .addOption(
       new Option('-H, --header <field>', 'header field "Name: value"; may be given several times').argParser(
         collectHeader,
+      ),
+    )
+    .addOption(
+      new Option('--deadline-ms <ms>', 'how long it may take, where that is less than the function may').argParser(
+        parseDeadline,
       ),
     )
     .option('-i, --include', 'print status and header fields of the response before its body')

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, JordError } from '../errors.ts';
 import { type FunctionStore, moduleVersion, openStore } from './store.ts';
 
-const SETTINGS = { memoryLimitBytes: 65536, deployedAt: '2026-01-02T03:04:05.000Z' };
+const SETTINGS = { memoryLimitBytes: 65536, deadlineMs: 250, deployedAt: '2026-01-02T03:04:05.000Z' };
 
 function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'jord-store-'));
@@ -90,6 +90,28 @@ test('close finishes what is under way and refuses what comes after', async (t) 
   await assert.rejects(store.put('b', Buffer.from('b'), SETTINGS), code('SERVER_STOPPED'));
   const again = await openStore(store.folder);
   assert.equal(again.list().length, 1);
+  await again.close();
+});
+
+test('a record of an earlier version, without a deadline, gets the default', async (t) => {
+  const store = await openStore(temporaryFolder(t));
+  for (const name of ['earlier', 'wrong']) await store.put(name, Buffer.from('module'), SETTINGS);
+  await store.close();
+  const edit = (name: string, pattern: RegExp, replacement: string): void => {
+    const record = join(store.folder, 'functions', `${name}.json`);
+    writeFileSync(record, readFileSync(record, 'utf8').replace(pattern, replacement));
+  };
+  edit('earlier', /^ *"deadlineMs".*\n/m, '');
+  edit('wrong', /"deadlineMs": 250/, '"deadlineMs": 0');
+  const again = await openStore(store.folder);
+  assert.deepEqual(
+    again.list().map(({ name, deadlineMs }) => ({ name, deadlineMs })),
+    [{ name: 'earlier', deadlineMs: 10_000 }],
+  );
+  assert.deepEqual(
+    again.findings.map(({ kind }) => kind),
+    ['damaged'],
+  );
   await again.close();
 });
 

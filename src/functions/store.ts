@@ -14,6 +14,7 @@ import { hash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { JordError } from '../errors.ts';
+import { DEADLINE_MS_DEFAULT, isDeadlineMs } from './deadline.ts';
 import { isFunctionName } from './name.ts';
 import { makeFolder, removeDurably, removeTemporaryFiles, storeError, writeDurably } from './store-files.ts';
 import { StoreLock } from './store-lock.ts';
@@ -25,6 +26,7 @@ export interface StoredFunction {
   readonly version: string;
   readonly sizeBytes: number;
   readonly memoryLimitBytes: number;
+  readonly deadlineMs: number;
   /** ISO 8601. */
   readonly deployedAt: string;
 }
@@ -114,11 +116,11 @@ export class FunctionStore {
   put(
     name: string,
     module: Uint8Array,
-    settings: { readonly memoryLimitBytes: number; readonly deployedAt: string },
+    settings: Pick<StoredFunction, 'memoryLimitBytes' | 'deadlineMs' | 'deployedAt'>,
   ): Promise<StoredFunction> {
-    const { memoryLimitBytes, deployedAt } = settings;
+    const { memoryLimitBytes, deadlineMs, deployedAt } = settings;
     const version = moduleVersion(module);
-    const record = { name, version, sizeBytes: module.length, memoryLimitBytes, deployedAt };
+    const record = { name, version, sizeBytes: module.length, memoryLimitBytes, deadlineMs, deployedAt };
     return this.#change('write', async () => {
       if (!this.#isStored(version)) await writeDurably(this.#path('tmp'), modulePath(this.folder, version), module);
       const text = `${JSON.stringify(record, null, 2)}\n`;
@@ -225,12 +227,13 @@ async function readRecord(path: string, name: string): Promise<StoredFunction | 
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const record = value as Partial<Record<keyof StoredFunction, unknown>>;
-  const { version, sizeBytes, memoryLimitBytes, deployedAt } = record;
+  // Records of earlier versions have no deadline.
+  const { version, sizeBytes, memoryLimitBytes, deadlineMs = DEADLINE_MS_DEFAULT, deployedAt } = record;
   if (record.name !== name) return undefined;
   if (typeof version !== 'string' || !MODULE_FILE.test(`${version}.wasm`)) return undefined;
   if (typeof deployedAt !== 'string' || Number.isNaN(Date.parse(deployedAt))) return undefined;
-  if (!isByteCount(sizeBytes) || !isByteCount(memoryLimitBytes)) return undefined;
-  return { name, version, sizeBytes, memoryLimitBytes, deployedAt };
+  if (!isByteCount(sizeBytes) || !isByteCount(memoryLimitBytes) || !isDeadlineMs(deadlineMs)) return undefined;
+  return { name, version, sizeBytes, memoryLimitBytes, deadlineMs, deployedAt };
 }
 
 function isByteCount(value: unknown): value is number {

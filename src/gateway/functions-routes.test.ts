@@ -7,12 +7,13 @@ const DEPLOY = { method: 'PUT', path: '/functions/a', body: EMPTY_MODULE };
 
 test('deploy, inspect, list, replace, remove', async (t) => {
   const gateway = await serve(t);
-  const created = await send(gateway, { ...DEPLOY, path: '/functions/a?memory_limit_bytes=131072' });
+  const created = await send(gateway, { ...DEPLOY, path: '/functions/a?memory_limit_bytes=131072&deadline_ms=250' });
   assert.equal(created.status, 201);
   assert.equal(created.headers.location, '/functions/a');
   assert.equal(created.json['name'], 'a');
   assert.equal(created.json['sizeBytes'], 8);
   assert.equal(created.json['memoryLimitBytes'], 131072);
+  assert.equal(created.json['deadlineMs'], 250);
   assert.deepEqual((await send(gateway, { path: '/functions/a' })).json, created.json);
   assert.deepEqual((await send(gateway, { path: '/functions' })).json, { functions: [created.json] });
 
@@ -45,6 +46,11 @@ test('what is refused says why, and the next deploy works', async (t) => {
     [{ path: '/functions/a?memory_limit_bytes=-1' }, 400, 'BAD_OPTION'],
     [{ path: '/functions/a?memory_limit_bytes=' }, 400, 'BAD_OPTION'],
     [{ path: '/functions/a?memory_limit_bytes=65536&memory_limit_bytes=65536' }, 400, 'BAD_OPTION'],
+    [{ path: '/functions/a?deadline_ms=0' }, 400, 'BAD_OPTION'],
+    [{ path: '/functions/a?deadline_ms=3600001' }, 400, 'BAD_OPTION'],
+    [{ path: '/functions/a?deadline_ms=1.5' }, 400, 'BAD_OPTION'],
+    [{ path: '/functions/a?deadline_ms=' }, 400, 'BAD_OPTION'],
+    [{ path: '/functions/a?deadline_ms=5&deadline_ms=5' }, 400, 'BAD_OPTION'],
     [{ path: '/functions/a?memory_limit=65536' }, 400, 'BAD_OPTION'],
   ] as const;
   for (const [change, status, code] of cases) {

@@ -2,12 +2,14 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { JordError } from '../errors.ts';
+import { parseDeadlineMs } from '../functions/deadline.ts';
 import { checkFunctionName } from '../functions/name.ts';
 import type { DeployOptions, WorkerServer } from '../server/types.ts';
 import type { Access } from './access.ts';
 import { resource } from './routes.ts';
 
 const MEMORY_LIMIT = 'memory_limit_bytes';
+const DEADLINE = 'deadline_ms';
 const EMPTY = new Uint8Array(0);
 
 export function functionsRoutes(
@@ -61,15 +63,22 @@ function functionName(request: FastifyRequest): string {
 function deployOptions(request: FastifyRequest): DeployOptions {
   const query = request.query as Readonly<Record<string, string | readonly string[]>>;
   for (const name of Object.keys(query)) {
-    if (name !== MEMORY_LIMIT) {
+    if (name !== MEMORY_LIMIT && name !== DEADLINE) {
       throw new JordError(
         'BAD_OPTION',
-        `There is no query parameter ${JSON.stringify(name)} here. There is ${MEMORY_LIMIT}.`,
+        `There is no query parameter ${JSON.stringify(name)} here. There are ${MEMORY_LIMIT} and ${DEADLINE}.`,
       );
     }
   }
-  const text = query[MEMORY_LIMIT];
-  if (text === undefined) return {};
-  if (typeof text === 'string' && /^\d{1,15}$/.test(text)) return { memoryLimitBytes: Number(text) };
+  const memoryLimit = query[MEMORY_LIMIT];
+  const deadline = query[DEADLINE];
+  return {
+    ...(memoryLimit === undefined ? {} : { memoryLimitBytes: parseMemoryLimit(memoryLimit) }),
+    ...(deadline === undefined ? {} : { deadlineMs: parseDeadlineMs(DEADLINE, String(deadline)) }),
+  };
+}
+
+function parseMemoryLimit(text: string | readonly string[]): number {
+  if (typeof text === 'string' && /^\d{1,15}$/.test(text)) return Number(text);
   throw new JordError('BAD_OPTION', `${MEMORY_LIMIT} is a whole number of bytes, given once.`);
 }

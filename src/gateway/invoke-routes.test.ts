@@ -61,6 +61,35 @@ test('method, path, query and fields reach the function', async (t) => {
   );
 });
 
+test('jord-deadline-ms is the deadline of the request; what is none is refused before the body is read', async (t) => {
+  const seen: (number | undefined)[] = [];
+  const gateway = await serve(
+    t,
+    new MemoryWorker({
+      f: (_body, { deadlineMs }) => {
+        seen.push(deadlineMs);
+        return {};
+      },
+    }),
+  );
+  const invoke = (headers: Readonly<Record<string, string>>) =>
+    send(gateway, { method: 'POST', path: '/fn/f', headers });
+  assert.equal((await invoke({})).status, 200);
+  assert.equal((await invoke({ 'Jord-Deadline-Ms': '250' })).status, 200);
+  assert.equal((await invoke({ 'jord-deadline-ms': '3600000' })).status, 200);
+  assert.deepEqual(seen, [undefined, 250, 3_600_000]);
+  for (const value of ['', '0', '-1', '1.5', '3600001', '1e3', 'soon', '5, 5']) {
+    const answer = await invoke({ 'jord-deadline-ms': value });
+    assert.equal(answer.status, 400, value);
+    assert.equal(answer.json['code'], 'BAD_OPTION');
+    assert.match(
+      String(answer.json['detail']),
+      /^jord-deadline-ms is a whole number of milliseconds from 1 to 3600000/,
+    );
+  }
+  assert.equal(seen.length, 3);
+});
+
 test('the token of the server does not reach the function; other credentials do', async (t) => {
   const gateway = await serve(t, mirror(), { token: 's3cret' });
   const seen = async (authorization: string): Promise<boolean> => {

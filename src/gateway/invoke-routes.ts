@@ -2,6 +2,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { JordError } from '../errors.ts';
+import { DEADLINE_FIELD, parseDeadlineMs } from '../functions/deadline.ts';
 import { checkFunctionName } from '../functions/name.ts';
 import type { HttpRequest, InvokeResult, WorkerServer } from '../server/types.ts';
 import type { Access } from './access.ts';
@@ -73,14 +74,26 @@ export function invokeRoutes(app: FastifyInstance, worker: WorkerServer, access:
       const { name } = parseTarget(request.raw.url ?? '');
       checkFunctionName(name);
       if (!worker.has(name)) throw new JordError('FUNCTION_UNKNOWN', `No function "${name}" is deployed.`, { name });
+      requestDeadlineMs(request);
     },
     handler: async (request, reply) => {
       const target = parseTarget(request.raw.url ?? '');
       const body = request.body instanceof Uint8Array ? request.body : EMPTY;
-      const result = await worker.invoke(target.name, body, { http: new IncomingRequest(request, target, access) });
+      const http = new IncomingRequest(request, target, access);
+      const deadlineMs = requestDeadlineMs(request);
+      const result = await worker.invoke(target.name, body, {
+        http,
+        ...(deadlineMs === undefined ? {} : { deadlineMs }),
+      });
       return sendResult(request, reply, target.name, result);
     },
   });
+}
+
+/** Throws BAD_OPTION for a value that is none, or for several. */
+function requestDeadlineMs(request: FastifyRequest): number | undefined {
+  const text = request.headers[DEADLINE_FIELD];
+  return text === undefined ? undefined : parseDeadlineMs(DEADLINE_FIELD, String(text));
 }
 
 function sendResult(request: FastifyRequest, reply: FastifyReply, name: string, result: InvokeResult): FastifyReply {

@@ -84,6 +84,7 @@ function describe(name: string, module: Uint8Array, options: DeployOptions): Fun
     guardedSizeBytes: module.length,
     memoryInitialBytes: 0,
     memoryLimitBytes: options.memoryLimitBytes ?? 1 << 20,
+    deadlineMs: options.deadlineMs ?? 10_000,
     deployedAt: new Date().toISOString(),
     imports: [],
     deployMs: 0,

@@ -60,6 +60,7 @@ export const OP_I32_NE = 0x47;
 export const OP_I32_LT_U = 0x49;
 export const OP_I32_GT_U = 0x4b;
 export const OP_I32_LE_U = 0x4d;
+export const OP_I32_GE_S = 0x4e;
 export const OP_I32_GE_U = 0x4f;
 export const OP_I32_ADD = 0x6a;
 export const OP_I32_SUB = 0x6b;

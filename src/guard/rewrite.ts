@@ -7,6 +7,7 @@ import { accessNeeds, emitAccess, valueNeed } from './access.ts';
 import { ADDED_COPY, ADDED_FILL, ADDED_GROW, ADDED_INIT_SEGMENT } from './added.ts';
 import type { HintWriter } from './branch-hints.ts';
 import { emitDrop } from './bulk.ts';
+import { emitDeadlineCheck } from './deadline.ts';
 import { Emitter, NEED_POINTER, TEMPORARY_TYPES } from './emit.ts';
 import { LIMITS, malformed, refusal, tooLarge, unsupported } from './errors.ts';
 import {
@@ -43,6 +44,7 @@ import {
   OP_LOCAL_GET,
   OP_LOCAL_SET,
   OP_LOCAL_TEE,
+  OP_LOOP,
   OP_MEMORY_COPY,
   OP_MEMORY_FILL,
   OP_MEMORY_GROW,
@@ -83,6 +85,7 @@ const DATA_DROP = 11;
 const REMOVE = 12;
 const REF_FUNC = 13;
 const REFUSE_TABLE_CHANGE = 14;
+const LOOP = 15;
 
 const actions = new Uint8Array(OPCODE_COUNT);
 /** Temporaries of each access. */
@@ -98,6 +101,7 @@ setActions(CALL_INDIRECT, [OP_CALL_INDIRECT, OP_RETURN_CALL_INDIRECT]);
 setActions(GLOBAL_GET, [OP_GLOBAL_GET]);
 setActions(GLOBAL_SET, [OP_GLOBAL_SET]);
 setActions(BRANCH, [OP_IF, OP_BR_IF]);
+setActions(LOOP, [OP_LOOP]);
 setActions(MEMORY_SIZE, [OP_MEMORY_SIZE]);
 setActions(CALL_ADDED, [OP_MEMORY_GROW, OP_MEMORY_COPY, OP_MEMORY_FILL]);
 setActions(MEMORY_INIT, [OP_MEMORY_INIT]);
@@ -183,8 +187,9 @@ export class FunctionRewriter {
     const locals = this.#readLocals(reader);
     decodeExpression(reader, this.#list, this.#context);
     if (!reader.atEnd) throw malformed(`a body goes on behind its end (in ${this.#where()})`, reader.position);
-    const needs = this.#analyse();
+    const { needs, hasCall } = this.#analyse();
     this.#begin(parameters.length, locals, needs);
+    if (hasCall) emitDeadlineCheck(this.#emitter);
     this.#emit(parameters.length, body.start);
     this.#finish(index);
   }
@@ -241,23 +246,27 @@ export class FunctionRewriter {
     this.#hints.add(index, e.hintOffsets, e.hintValues, e.hintCount);
   }
 
-  /** Temporaries that the body needs, as NEED_ bits. Refuses what a table does not allow. */
-  #analyse(): number {
+  /** Temporaries that the body needs, as NEED_ bits, and whether it calls. Refuses what a table does not allow. */
+  #analyse(): { readonly needs: number; readonly hasCall: boolean } {
     const { words, count } = this.#list;
     let needs = 0;
+    let hasCall = false;
     for (let at = 0; at < count * WORDS; at += WORDS) {
       const opcode = words[at] as number; // at is inside the list
       const action = actions[opcode] as number; // as is every opcode
       if (action === ACCESS) needs |= needsOf[opcode] as number;
-      else if (action === CALL_INDIRECT) needs |= NEED_POINTER;
-      else if (action === GLOBAL_SET)
+      else if (action === CALL) hasCall = true;
+      else if (action === CALL_INDIRECT) {
+        hasCall = true;
+        needs |= NEED_POINTER;
+      } else if (action === GLOBAL_SET)
         needs |= this.#globalSetNeeds(words[at + WORD_A] ?? -1, words[at + WORD_OFFSET] ?? 0);
       else if (action === REFUSE_TABLE_CHANGE) {
         const construct = `${opcodeName(opcode)}, which changes a table at run time`;
         throw unsupported(construct, words[at + WORD_OFFSET] ?? 0, this.#where());
       }
     }
-    return needs;
+    return { needs, hasCall };
   }
 
   #globalSetNeeds(global: number, offset: number): number {
@@ -290,6 +299,9 @@ export class FunctionRewriter {
         while (hints !== undefined && (hints.offsets[hint] ?? Infinity) < start - bodyStart) hint += 1;
         if (hints?.offsets[hint] === start - bodyStart) e.hint(hints.values[hint] ?? 0);
         run = start;
+      } else if (action === LOOP) {
+        e.out.slice(bytes, start, run);
+        emitDeadlineCheck(e);
       } else {
         this.#emitChanged(action, opcode, words[at + WORD_A] as number, words[at + WORD_B] as number, start);
       }

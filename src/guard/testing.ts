@@ -1,6 +1,7 @@
 /** For tests: an address space with homes and VMAs made by hand, as core/layout.ts says, without PrivLib. */
 import {
   ADDRESS_SPACE_PAGES,
+  DEADLINE_FAR_MS,
   GRANT_MASK,
   GRANT_SHIFT_A,
   GRANT_SHIFT_B,
@@ -9,6 +10,7 @@ import {
   GRANULE_SHIFT,
   GRANULE_TABLE,
   HOME_AREA,
+  HOME_DEADLINE_MS,
   HOME_FAULT_ACCESS,
   HOME_FAULT_ADDRESS,
   HOME_FAULT_KIND,
@@ -128,10 +130,11 @@ export class TestSpace {
     this.#nextHome = HOME_AREA;
   }
 
-  /** A home at a place of one's own. Clears header and map, and leaves the rest. */
+  /** A home at a place of one's own, with no deadline to meet. Clears header and map, and leaves the rest. */
   homeAt(base: number, layout: HomeLayout): TestHome {
     this.bytes.fill(0, base, base + layout.headerSize);
     this.set32(base + HOME_MEMORY_PAGES, layout.memoryInitialPages);
+    this.set32(base + HOME_DEADLINE_MS, DEADLINE_FAR_MS);
     return { base, layout, start: base + layout.headerSize };
   }
 

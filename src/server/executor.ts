@@ -5,7 +5,15 @@
  * The path of a nested call, in order: guest → `call` (here) → PrivLib `callEnter` → callee's `handle` → PrivLib
  * `callLeave` → guest. `call` allocates nothing and makes no promise.
  */
-import { HOME_GLOBALS, HOME_REQUEST_LENGTH } from '../../core/layout.ts';
+import {
+  CONTROL_NOW_MS,
+  DEADLINE_FAR_MS,
+  FAULT_DEADLINE,
+  HOME_DEADLINE_MS,
+  HOME_FAULT_KIND,
+  HOME_GLOBALS,
+  HOME_REQUEST_LENGTH,
+} from '../../core/layout.ts';
 import {
   CALL_DEPTH_EXCEEDED,
   CALLEE_BAD_RESPONSE,
@@ -17,7 +25,15 @@ import {
   UNKNOWN_FUNCTION,
 } from '../../core/status.ts';
 import { JordError } from '../errors.ts';
-import { badResponse, classifyFault, type Fault, INTERNAL_ERROR_STATUS, stackExhausted } from './faults.ts';
+import type { Clock } from './clock.ts';
+import {
+  badResponse,
+  classifyFault,
+  deadlinePassed,
+  type Fault,
+  INTERNAL_ERROR_STATUS,
+  stackExhausted,
+} from './faults.ts';
 import { guestImports, type HttpExchange } from './host-functions.ts';
 import { type AddressSpace, failed, instantiatePrivLib, type PrivLib } from './privlib.ts';
 import type { LogRecord } from './types.ts';
@@ -39,11 +55,20 @@ export const FUNCTION_ID_FIRST = 65536;
 
 /** What an executor asks of the server around it. */
 export interface ExecutorHost {
+  /** That of the address space. */
+  readonly clock: Clock;
   /** Id of the function with this name, or undefined. */
   resolve(name: string): number | undefined;
   log(record: LogRecord): void;
   /** The home memory is used up: gives back what idles. Returns whether another try makes sense. */
   reclaim(): boolean;
+}
+
+/** What belongs to one root invocation beside its request. */
+export interface RootOptions {
+  readonly exchange?: HttpExchange | undefined;
+  /** From now on. The function's own deadline holds too. */
+  readonly deadlineMs?: number | undefined;
 }
 
 export class Executor {
@@ -67,6 +92,8 @@ export class Executor {
   #lastError = { pd: 0, message: '' };
   /** Base of the root invocation's home from when it was entered until it was left; 0 otherwise. */
   #root = 0;
+  /** The trap of a deadline that ends several PDs, one inside the other. */
+  #passing: unknown;
 
   /** Throws ADDRESS_SPACE_EXHAUSTED when there are too many executors. */
   constructor(addressSpace: AddressSpace, host: ExecutorHost) {
@@ -123,21 +150,38 @@ export class Executor {
   /**
    * Runs one invocation to its end and returns a copy of the response. `body` is copied into an ArgBuf.
    *
-   * Throws FUNCTION_UNKNOWN, FUNCTION_FAULT with FaultDetails, HOMES_EXHAUSTED, ADDRESS_SPACE_EXHAUSTED.
+   * Throws FUNCTION_UNKNOWN, FUNCTION_FAULT and DEADLINE_EXCEEDED with FaultDetails, HOMES_EXHAUSTED,
+   * ADDRESS_SPACE_EXHAUSTED.
    */
-  invoke(id: number, body: Uint8Array, exchange?: HttpExchange): Uint8Array {
+  invoke(id: number, body: Uint8Array, options: RootOptions = {}): Uint8Array {
     const loaded = this.#functions[id - FUNCTION_ID_FIRST];
     if (loaded === undefined) throw new JordError('FUNCTION_UNKNOWN', 'The function was removed.');
-    if (this.#isRunning)
+    if (this.#isRunning) {
       throw new JordError('BAD_REQUEST', 'A function runs already: do not invoke from a log callback.');
+    }
     this.#isRunning = true;
-    this.#exchange = exchange;
+    this.#exchange = options.exchange;
     try {
+      this.beginRoot(options.deadlineMs);
       return this.#run(loaded, body);
     } finally {
       this.#isRunning = false;
       this.#exchange = undefined;
+      this.#passing = undefined;
+      this.endRoot();
     }
+  }
+
+  /** Sets the clock and the deadline of what the host enters next. `endRoot` must follow, whatever happens. */
+  beginRoot(deadlineMs?: number): void {
+    const now = this.#host.clock.begin();
+    // One more for what the clock rounds down: no function ends before its time.
+    const restMs = deadlineMs === undefined ? DEADLINE_FAR_MS : deadlineMs + 1;
+    this.#words[(this.hostBase + HOME_DEADLINE_MS) >>> 2] = now + restMs;
+  }
+
+  endRoot(): void {
+    this.#host.clock.end();
   }
 
   #run(loaded: LoadedFunction, body: Uint8Array): Uint8Array {
@@ -192,7 +236,7 @@ export class Executor {
   }
 
   #rootFault(loaded: LoadedFunction, error: unknown, base: number): Error {
-    const fault = this.#describe(loaded, error, base);
+    const fault = error === this.#passing ? deadlinePassed(loaded.name) : this.#describe(loaded, error, base);
     this.privLib.callAbort(base, this.hostBase);
     this.#root = 0;
     if (fault !== undefined) return faultError(fault);
@@ -226,8 +270,15 @@ export class Executor {
   }
 
   #nestedFault(loaded: LoadedFunction, error: unknown, base: number, asker: number): number {
-    const fault = this.#describe(loaded, error, base);
+    const fault = error === this.#passing ? deadlinePassed(loaded.name) : this.#describe(loaded, error, base);
     this.privLib.callAbort(base, asker);
+    if (fault?.details.fault === 'deadline' && this.#isLate(asker)) {
+      // The caller's next check would trap too. But a trap of its own in each of hundreds of callers takes its time.
+      if (error !== this.#passing) this.#reportFault(fault);
+      this.#passing = error;
+      this.#words[(asker + HOME_FAULT_KIND) >>> 2] = FAULT_DEADLINE;
+      throw error;
+    }
     if (fault !== undefined) {
       this.#reportFault(fault);
       return fault.status;
@@ -235,6 +286,11 @@ export class Executor {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#host.log({ level: 'error', function: loaded.name, message: `the server failed while running it: ${text}` });
     return INTERNAL_ERROR_STATUS;
+  }
+
+  #isLate(base: number): boolean {
+    const word = (address: number): number => this.#words[address >>> 2] ?? 0;
+    return ((word(CONTROL_NOW_MS) - word(base + HOME_DEADLINE_MS)) | 0) >= 0;
   }
 
   /** What the fault was, which may take more stack than is left: then it counts as an overflow of the callee. */
@@ -272,6 +328,9 @@ export class Executor {
 }
 
 function faultError({ details }: Fault): JordError {
+  if (details.fault === 'deadline') {
+    return new JordError('DEADLINE_EXCEEDED', `${details.function} did not end before its deadline.`, { ...details });
+  }
   return new JordError('FUNCTION_FAULT', `${details.function} failed: ${details.reason}.`, { ...details });
 }
 

@@ -4,6 +4,7 @@ import {
   ACCESS_WRITE,
   FAULT_ACCESS,
   FAULT_ATOMIC_WAIT,
+  FAULT_DEADLINE,
   FAULT_GROW_REFUSED,
   FAULT_SEGMENT,
   HOME_FAULT_ACCESS,
@@ -12,6 +13,7 @@ import {
 } from '../../core/layout.ts';
 import {
   CALLEE_BAD_RESPONSE,
+  CALLEE_DEADLINE,
   CALLEE_EXCEPTION,
   CALLEE_INTERNAL_ERROR,
   CALLEE_MEMORY_FAULT,
@@ -31,6 +33,7 @@ export const INTERNAL_ERROR_STATUS: number = CALLEE_INTERNAL_ERROR;
 
 /** Names come from the module. Longer ones are cut. */
 const NAME_LENGTH_MAX = 200;
+const DEADLINE_REASON = 'its deadline has passed';
 /** Functions that the guard adds, with the module's name before. */
 const GUARD_FUNCTION = /(?:^|\.)jord:[a-z.-]+(?: \d+)?$/;
 /** V8's words for a stack overflow. */
@@ -57,7 +60,7 @@ export function classifyFault(
       memoryLimit,
     );
     if (refusal !== undefined) {
-      const status = refusal.fault === 'memory-access' ? CALLEE_MEMORY_FAULT : CALLEE_TRAP;
+      const status = REFUSAL_STATUS[refusal.fault] ?? CALLEE_TRAP;
       return { status, details: { function: name, ...refusal, backtrace } };
     }
     const isFull = word(HOME_FAULT_KIND) === FAULT_GROW_REFUSED;
@@ -80,6 +83,14 @@ export function stackExhausted(name: string, backtrace: readonly string[]): Faul
   return { status: CALLEE_STACK_EXHAUSTED, details: { function: name, fault: 'stack-exhausted', reason, backtrace } };
 }
 
+/** The fault of a function that ended since a function that it called met both their deadlines, whose backtrace it is not. */
+export function deadlinePassed(name: string): Fault {
+  return {
+    status: CALLEE_DEADLINE,
+    details: { function: name, fault: 'deadline', reason: DEADLINE_REASON, backtrace: [] },
+  };
+}
+
 /** The fault of a function that returned something other than 0 or an ArgBuf of its own. */
 export function badResponse(name: string, response: number): Fault {
   const reason = `it returned ${hex(response)}, which is neither 0 nor the start of an ArgBuf that it owns`;
@@ -88,7 +99,13 @@ export function badResponse(name: string, response: number): Fault {
 
 type Refusal = Omit<FaultDetails, 'function' | 'backtrace'>;
 
-/** What the guard recorded before its `unreachable`; undefined when the trap was not the guard's. */
+/** Refusals that are no traps for a caller. */
+const REFUSAL_STATUS: Readonly<Partial<Record<FaultDetails['fault'], number>>> = {
+  'memory-access': CALLEE_MEMORY_FAULT,
+  deadline: CALLEE_DEADLINE,
+};
+
+/** What the guard (or PrivLib) recorded before its `unreachable`; undefined when the trap was not the guard's. */
 function describeRefusal(kind: number, addressWord: number, access: number, memoryLimit: number): Refusal | undefined {
   if (kind === FAULT_ACCESS) {
     const write = (access & ACCESS_WRITE) !== 0;
@@ -105,6 +122,7 @@ function describeRefusal(kind: number, addressWord: number, access: number, memo
   if (kind === FAULT_ATOMIC_WAIT) {
     return { fault: 'atomic-wait', reason: 'memory.atomic.wait is not allowed: it would block the executor' };
   }
+  if (kind === FAULT_DEADLINE) return { fault: 'deadline', reason: DEADLINE_REASON };
   if (kind === FAULT_SEGMENT) return { fault: 'trap', reason: 'memory.init of a data segment that was dropped' };
   return undefined;
 }

@@ -2,7 +2,8 @@
  * The host functions of the function ABI (docs/abi.md), as imports of a guarded module: each takes `base` of the PD that
  * asks as its last parameter, which the guard passes and no function can forge.
  *
- * They throw nothing but stack overflows, which V8 lets no WebAssembly handler catch. Anything else the guest could catch.
+ * They throw nothing but stack overflows and traps of PrivLib, which V8 lets no WebAssembly handler catch. Anything else the
+ * guest could catch.
  */
 import { randomFillSync } from 'node:crypto';
 import { HOME_CALLER, HOME_FUNCTION } from '../../core/layout.ts';

@@ -25,6 +25,7 @@ export interface PrivLib {
     mapSize: number,
     globalsSize: number,
     homesMax: number,
+    timeoutMs: number,
   ): number;
   functionSeal(handle: number, globalsSize: number, homesMax: number, asker: number): number;
   functionRetire(descriptor: number): number;

@@ -4,6 +4,8 @@
 export interface DeployOptions {
   /** Memory the function may have, in bytes (a multiple of 64 KiB). Default: 1 MiB above its initial memory; at most 512 MiB. */
   readonly memoryLimitBytes?: number;
+  /** How long an invocation may take, in ms: 1 to 3,600,000. Default: 10,000. Its initialisation has as long. */
+  readonly deadlineMs?: number;
 }
 
 /** What is known of a deployed function; plain JSON. */
@@ -16,6 +18,7 @@ export interface FunctionInfo {
   readonly guardedSizeBytes: number;
   readonly memoryInitialBytes: number;
   readonly memoryLimitBytes: number;
+  readonly deadlineMs: number;
   /** ISO 8601. */
   readonly deployedAt: string;
   /** What it imports, as `module.name`. */
@@ -37,6 +40,8 @@ export interface HttpRequest {
 }
 
 export interface InvokeOptions {
+  /** How long it may take from now on, in ms: 1 to 3,600,000. It only shortens what the function has. */
+  readonly deadlineMs?: number;
   readonly http?: HttpRequest;
 }
 
@@ -48,10 +53,17 @@ export interface InvokeResult {
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
-/** What happened, in `details` of a FUNCTION_FAULT. */
+/** What happened, in `details` of a FUNCTION_FAULT and of a DEADLINE_EXCEEDED. */
 export interface FaultDetails {
   readonly function: string;
-  readonly fault: 'memory-access' | 'trap' | 'stack-exhausted' | 'exception' | 'bad-response' | 'atomic-wait';
+  readonly fault:
+    | 'memory-access'
+    | 'trap'
+    | 'stack-exhausted'
+    | 'exception'
+    | 'bad-response'
+    | 'atomic-wait'
+    | 'deadline';
   /** What V8 or the guard says. */
   readonly reason: string;
   /** The address (home-relative or global), for a memory access. */

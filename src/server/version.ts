@@ -5,6 +5,7 @@
 import { FUNCTION_TABLE } from '../../core/layout.ts';
 import { JordError } from '../errors.ts';
 import { ABI_IMPORTS, checkExports, HANDLE_EXPORT, INITIALIZE_EXPORT } from '../functions/abi.ts';
+import { checkDeadlineMs, DEADLINE_MS_DEFAULT } from '../functions/deadline.ts';
 import { moduleVersion } from '../functions/store.ts';
 import { guardModule } from '../guard/guard.ts';
 import { type GuardedModule, type HomeLayout, INIT_EXPORT } from '../guard/types.ts';
@@ -21,6 +22,7 @@ export interface Version {
   readonly sizeBytes: number;
   readonly guardedSizeBytes: number;
   readonly layout: HomeLayout;
+  readonly deadlineMs: number;
   readonly imports: readonly string[];
   readonly loaded: LoadedFunction;
   readonly loadMs: number;
@@ -32,7 +34,7 @@ const HOMES_MAX = 65535;
 /**
  * Makes a version ready on an executor; it is not reachable yet.
  *
- * Throws the MODULE_* errors, and ADDRESS_SPACE_EXHAUSTED when there is no room for its homes.
+ * Throws the MODULE_* errors, BAD_OPTION, and ADDRESS_SPACE_EXHAUSTED when there is no room for its homes.
  */
 export async function loadVersion(
   executor: Executor,
@@ -41,10 +43,11 @@ export async function loadVersion(
   options: DeployOptions,
 ): Promise<Version> {
   const started = performance.now();
+  const deadlineMs = checkDeadlineMs('deadlineMs', options.deadlineMs ?? DEADLINE_MS_DEFAULT);
   const guarded = guardModule(bytes, { imports: ABI_IMPORTS, ...options });
   checkExports(guarded.exports);
   const instance = instantiate(executor, name, await compile(guarded.bytes));
-  const descriptor = createDescriptor(executor, name, guarded);
+  const descriptor = createDescriptor(executor, name, guarded, deadlineMs);
   executor.setName(descriptor, name);
   try {
     makeImage(executor, name, descriptor, guarded, instance);
@@ -63,6 +66,7 @@ export async function loadVersion(
     sizeBytes: bytes.length,
     guardedSizeBytes,
     layout,
+    deadlineMs,
     imports,
     loaded,
     loadMs,
@@ -108,7 +112,7 @@ function initFailed(name: string, { details }: Fault): JordError {
   return new JordError('MODULE_INIT_FAILED', message, { ...details });
 }
 
-function createDescriptor(executor: Executor, name: string, { layout }: GuardedModule): number {
+function createDescriptor(executor: Executor, name: string, { layout }: GuardedModule, deadlineMs: number): number {
   const descriptor = executor.privLib.functionCreate(
     layout.headerSize,
     layout.memoryLimit,
@@ -118,6 +122,7 @@ function createDescriptor(executor: Executor, name: string, { layout }: GuardedM
     layout.mapSize,
     layout.globalsSize,
     HOMES_MAX,
+    deadlineMs,
   );
   if (descriptor < FUNCTION_TABLE) throw statusError(descriptor, `the function ${name}`);
   return descriptor;
@@ -128,6 +133,22 @@ function makeImage(
   name: string,
   descriptor: number,
   { layout }: GuardedModule,
+  instance: WebAssembly.Instance,
+): void {
+  executor.beginRoot();
+  try {
+    runInitialisers(executor, name, descriptor, layout, instance);
+  } finally {
+    executor.endRoot();
+  }
+}
+
+/** In the template, whose deadline is the function's. */
+function runInitialisers(
+  executor: Executor,
+  name: string,
+  descriptor: number,
+  layout: HomeLayout,
   instance: WebAssembly.Instance,
 ): void {
   const { privLib, hostBase } = executor;

@@ -2,11 +2,13 @@
  * The worker server: one address space, its functions by name, and the executor that runs them. Knows nothing of HTTP.
  */
 import { JordError } from '../errors.ts';
+import { checkDeadlineMs } from '../functions/deadline.ts';
 import { checkFunctionName } from '../functions/name.ts';
 import { type FunctionStore, openStore } from '../functions/store.ts';
+import { Clock } from './clock.ts';
 import { Executor, FUNCTION_ID_FIRST } from './executor.ts';
 import type { HttpExchange } from './host-functions.ts';
-import { createAddressSpace } from './privlib.ts';
+import { type AddressSpace, createAddressSpace } from './privlib.ts';
 import type { DeployOptions, FunctionInfo, InvokeOptions, InvokeResult, LogRecord, WorkerServer } from './types.ts';
 import { discard, loadVersion, type Version } from './version.ts';
 
@@ -39,11 +41,16 @@ export async function startWorkerServer(options: WorkerServerOptions = {}): Prom
     throw new JordError('BAD_OPTION', `callDepthMax must be a whole number from 1 to 65535, not ${callDepthMax}.`);
   }
   const store = options.dataFolder === undefined ? undefined : await openStore(options.dataFolder);
+  let clock: Clock | undefined;
   try {
-    const server = new LocalWorkerServer(store, callDepthMax, silently(options.log));
+    const addressSpace = createAddressSpace({ callDepthMax });
+    clock = new Clock(addressSpace.memory);
+    const server = new LocalWorkerServer(store, addressSpace, clock, silently(options.log));
+    await clock.start();
     await server.restore();
     return server;
   } catch (error) {
+    await clock?.stop();
     await store?.close();
     throw error;
   }
@@ -63,6 +70,7 @@ function silently(log: (record: LogRecord) => void = () => {}): (record: LogReco
 class LocalWorkerServer implements WorkerServer {
   readonly #store: FunctionStore | undefined;
   readonly #log: (record: LogRecord) => void;
+  readonly #clock: Clock;
   readonly #executor: Executor;
   readonly #functions = new Map<string, Deployed>();
   /** Ids stay with their names, also when the function is removed and deployed again. */
@@ -74,10 +82,17 @@ class LocalWorkerServer implements WorkerServer {
   /** Of the one stop, however often it is asked for. */
   #stopped: Promise<void> | undefined;
 
-  constructor(store: FunctionStore | undefined, callDepthMax: number, log: (record: LogRecord) => void) {
+  constructor(
+    store: FunctionStore | undefined,
+    addressSpace: AddressSpace,
+    clock: Clock,
+    log: (record: LogRecord) => void,
+  ) {
     this.#store = store;
+    this.#clock = clock;
     this.#log = log;
-    this.#executor = new Executor(createAddressSpace({ callDepthMax }), {
+    this.#executor = new Executor(addressSpace, {
+      clock,
       resolve: (name) => {
         const id = this.#ids.get(name);
         return this.#functions.has(name) ? id : undefined;
@@ -92,10 +107,10 @@ class LocalWorkerServer implements WorkerServer {
     for (const { kind, message } of this.#store?.findings ?? []) {
       this.#log({ level: kind === 'damaged' ? 'error' : 'warn', function: '', message });
     }
-    for (const { name, memoryLimitBytes, deployedAt } of this.#store?.list() ?? []) {
+    for (const { name, memoryLimitBytes, deadlineMs, deployedAt } of this.#store?.list() ?? []) {
       try {
         const module = (await this.#store?.readModule(name)) ?? new Uint8Array(0);
-        const version = await loadVersion(this.#executor, name, module, { memoryLimitBytes });
+        const version = await loadVersion(this.#executor, name, module, { memoryLimitBytes, deadlineMs });
         this.#install(version, deployedAt);
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
@@ -112,8 +127,8 @@ class LocalWorkerServer implements WorkerServer {
       const version = await loadVersion(this.#executor, name, bytes, options);
       const deployedAt = new Date().toISOString();
       try {
-        const { memoryLimit } = version.layout;
-        await this.#store?.put(name, bytes, { memoryLimitBytes: memoryLimit, deployedAt });
+        const { layout, deadlineMs } = version;
+        await this.#store?.put(name, bytes, { memoryLimitBytes: layout.memoryLimit, deadlineMs, deployedAt });
       } catch (error) {
         discard(this.#executor, version.loaded.descriptor);
         throw error;
@@ -151,6 +166,7 @@ class LocalWorkerServer implements WorkerServer {
       guardedSizeBytes,
       memoryInitialBytes: layout.memoryInitialPages * 65536,
       memoryLimitBytes: layout.memoryLimit,
+      deadlineMs: version.deadlineMs,
       deployedAt,
       imports,
       deployMs: version.loadMs,
@@ -165,16 +181,21 @@ class LocalWorkerServer implements WorkerServer {
   async invoke(name: string, body: Uint8Array, options: InvokeOptions = {}): Promise<InvokeResult> {
     this.#checkRunning();
     const { id } = this.#find(name);
-    if (options.http === undefined) {
-      return { body: this.#executor.invoke(id, body), status: undefined, headers: [] };
+    const { http, deadlineMs } = options;
+    if (deadlineMs !== undefined) checkDeadlineMs('deadlineMs', deadlineMs);
+    if (http === undefined) {
+      return { body: this.#executor.invoke(id, body, { deadlineMs }), status: undefined, headers: [] };
     }
-    const exchange: HttpExchange = { request: options.http, status: undefined, headers: [] };
-    const response = this.#executor.invoke(id, body, exchange);
+    const exchange: HttpExchange = { request: http, status: undefined, headers: [] };
+    const response = this.#executor.invoke(id, body, { exchange, deadlineMs });
     return { body: response, status: exchange.status, headers: exchange.headers };
   }
 
   stop(): Promise<void> {
-    this.#stopped ??= this.#changes.then(() => this.#store?.close());
+    this.#stopped ??= this.#changes.then(async () => {
+      await this.#clock.stop();
+      await this.#store?.close();
+    });
     return this.#stopped;
   }
 

@@ -37,6 +37,7 @@ export enum Status {
   CALLEE_EXCEPTION = 67,
   CALLEE_INTERNAL_ERROR = 68,
   CALLEE_BAD_RESPONSE = 69,
+  CALLEE_DEADLINE = 70,
 }
 
 /** What the host returned is a status rather than an address or an id. */
@@ -94,6 +95,8 @@ function callStatusName(status: i32): string {
       return 'CALL_DEPTH_EXCEEDED';
     case Status.CALLEE_BAD_RESPONSE:
       return 'CALLEE_BAD_RESPONSE';
+    case Status.CALLEE_DEADLINE:
+      return 'CALLEE_DEADLINE';
     case Status.NO_HTTP_REQUEST:
       return 'NO_HTTP_REQUEST';
     case Status.NO_SUCH_FIELD:

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { CONTROL_NOW_MS } from '../../core/layout.ts';
+import { Clock, monotonicMs } from './clock.ts';
+
+/** Generous, since the machine may be busy with something else. */
+const PATIENCE_MS = 20_000;
+
+function clockWithWord(): { clock: Clock; now: () => number } {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const word = new Int32Array(memory.buffer, CONTROL_NOW_MS, 1);
+  return { clock: new Clock(memory), now: () => word[0] ?? 0 };
+}
+
+/** Holds this thread until the word is `ms` further, as an endless loop would. */
+function spin(now: () => number, ms: number): void {
+  const [first, start] = [now(), performance.now()];
+  while (((now() - first) | 0) < ms) {
+    assert.ok(performance.now() - start < PATIENCE_MS, 'the clock stands still');
+  }
+}
+
+async function untilParked(now: () => number): Promise<void> {
+  for (const start = performance.now(); performance.now() - start < PATIENCE_MS; ) {
+    const before = now();
+    await delay(100);
+    if (now() === before) return;
+  }
+  assert.fail('the clock does not park');
+}
+
+test('it goes on while this thread is in a loop, parks when nothing runs, and is right again at the next beginning', async () => {
+  const { clock, now } = clockWithWord();
+  await clock.start();
+  assert.equal(clock.begin(), now());
+  spin(now, 20);
+  assert.ok(Math.abs((now() - monotonicMs()) | 0) < 1000);
+  clock.end();
+  await untilParked(now);
+  const begun = clock.begin();
+  assert.ok(Math.abs((begun - monotonicMs()) | 0) < 1000);
+  assert.equal((now() - begun) | 0, 0);
+  spin(now, 20);
+  clock.end();
+  await clock.stop();
+  await clock.stop();
+});
+
+test('no beginning is missed, whenever it comes', async () => {
+  const { clock, now } = clockWithWord();
+  await clock.start();
+  for (let round = 0; round < 60; round++) {
+    // Around the time that it parks after.
+    await delay(8 + (round % 20));
+    clock.begin();
+    spin(now, 4);
+    clock.end();
+  }
+  await clock.stop();
+});
+
+test('one that is not started only moves at beginnings', async () => {
+  const { clock, now } = clockWithWord();
+  const before = now();
+  await delay(30);
+  assert.equal(now(), before);
+  clock.begin();
+  assert.ok(((now() - before) | 0) >= 29);
+  clock.end();
+  await clock.stop();
+});
+
+test('a clock keeps no process alive', async () => {
+  const module = new URL('./clock.ts', import.meta.url).href;
+  const program = `
+    import { Clock } from '${module}';
+    const clock = new Clock(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }));
+    await clock.start();
+    clock.begin();`;
+  await promisify(execFile)(process.execPath, ['--input-type=module-typescript', '--eval', program], {
+    timeout: PATIENCE_MS,
+  });
+});
