@@ -2,7 +2,7 @@
  * The worker server: one address space, its functions by name, and the executor that runs them. Knows nothing of HTTP.
  */
 import { JordError } from '../errors.ts';
-import { checkFunctionName } from '../functions/name.ts';
+import { checkFunctionName, functionUnknown } from '../functions/name.ts';
 import { type FunctionStore, openStore } from '../functions/store.ts';
 import { Executor, FUNCTION_ID_FIRST } from './executor.ts';
 import type { HttpExchange } from './host-functions.ts';
@@ -153,7 +153,7 @@ class LocalWorkerServer implements WorkerServer {
       memoryLimitBytes: layout.memoryLimit,
       deployedAt,
       imports,
-      deployMs: version.loadMs,
+      deployMs: Math.round(version.loadMs * 1000) / 1000,
       homes: this.#executor.privLib.functionHomes(version.loaded.descriptor),
     };
   }
@@ -185,7 +185,7 @@ class LocalWorkerServer implements WorkerServer {
   #find(name: string): Deployed {
     const deployed = this.#functions.get(name);
     if (deployed !== undefined) return deployed;
-    throw new JordError('FUNCTION_UNKNOWN', `There is no function "${name}".`, { function: name });
+    throw functionUnknown(name);
   }
 
   #change<T>(operation: () => Promise<T>): Promise<T> {
