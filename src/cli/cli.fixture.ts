@@ -1,11 +1,17 @@
 /** Runs `jord` commands in processes of their own. */
 
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
+
+/** So that not each process compiles the same sources again: that is half of what a short command takes. */
+const COMPILED = mkdtempSync(join(tmpdir(), 'jord-compiled-'));
+process.on('exit', () => rmSync(COMPILED, { recursive: true, force: true }));
 
 export interface Run {
   readonly code: number | null;
@@ -19,14 +25,22 @@ export interface RunOptions {
 }
 
 /** Variables of the machine that runs the tests must not change what they see. */
-export function environment(more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+function environment(more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   const clean = Object.entries(process.env).filter(([name]) => name !== 'PORT' && !name.startsWith('JORD_'));
-  return { ...Object.fromEntries(clean), ...more };
+  return { ...Object.fromEntries(clean), NODE_COMPILE_CACHE: COMPILED, ...more };
+}
+
+/** Starts a command. */
+export function spawnJord(
+  parameters: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [MAIN, ...parameters], { env: environment(env) });
 }
 
 /** Runs a command to its end. */
 export async function jord(parameters: readonly string[], { stdin = '', env = {} }: RunOptions = {}): Promise<Run> {
-  const child = spawn(process.execPath, [MAIN, ...parameters], { env: environment(env) });
+  const child = spawnJord(parameters, env);
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => {
@@ -58,10 +72,7 @@ export async function startServe(
   parameters: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Served> {
-  const child = spawn(process.execPath, [MAIN, 'serve', '--port', '0', ...parameters], {
-    env: environment(env),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawnJord(['serve', '--port', '0', ...parameters], env);
   // A test that fails must not leave it running.
   t.after(() => child.kill('SIGKILL'));
   let stdout = '';

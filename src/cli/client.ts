@@ -97,8 +97,11 @@ export class Client {
       UND_ERR_CONNECT_TIMEOUT: 'no answer in time',
       ECONNRESET: 'it closed the connection',
       UND_ERR_SOCKET: 'it closed the connection',
+      ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS; use an http:// address',
+      ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it does not speak TLS; use an http:// address',
     };
-    const reason = reasons[code] ?? (cause instanceof Error ? cause.message : String(cause));
+    const message = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasons[code] ?? message.trim().replace(/\.$/, '');
     return new JordError(
       'SERVER_UNREACHABLE',
       `No server answers at ${this.#server}: ${reason}.`,

@@ -2,11 +2,13 @@
 
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { formatBytes } from '../bytes.ts';
 import { JordError } from '../errors.ts';
 import type { Runtime } from '../functions/compile.ts';
 import { checkFunctionName, isFunctionName } from '../functions/name.ts';
+import type { FunctionInfo } from '../server/types.ts';
 import { Client } from './client.ts';
-import { formatBytes, type ServerOptions } from './options.ts';
+import type { ServerOptions } from './options.ts';
 import { printJson, printLine } from './output.ts';
 
 export interface DeployCommandOptions extends ServerOptions {
@@ -22,6 +24,7 @@ export async function deploy(path: string, options: DeployCommandOptions): Promi
   checkFunctionName(name);
   const module = await readModule(path, options.runtime);
   const client = new Client(options);
+  const before = await find(client, name);
   const info = await client.deploy(name, module, {
     memory_limit_bytes: options.memoryLimit,
     deadline_ms: options.deadlineMs,
@@ -31,9 +34,24 @@ export async function deploy(path: string, options: DeployCommandOptions): Promi
     return;
   }
   printLine(
-    `Deployed ${name}, version ${info.version.slice(0, 12)}: ${formatBytes(info.sizeBytes)}, ready in ${info.deployMs.toFixed(1)} ms.`,
+    `${whatWasDone(before, info)}, version ${info.version.slice(0, 12)}: ${formatBytes(info.sizeBytes)}, ready in ${info.deployMs.toFixed(1)} ms.`,
   );
   printLine(`Try:  curl --data 'world' ${client.invocationUrl(name)}`);
+}
+
+async function find(client: Client, name: string): Promise<FunctionInfo | undefined> {
+  try {
+    return await client.inspect(name);
+  } catch (error) {
+    if (error instanceof JordError && error.code === 'FUNCTION_UNKNOWN') return undefined;
+    throw error;
+  }
+}
+
+function whatWasDone(before: FunctionInfo | undefined, info: FunctionInfo): string {
+  if (before === undefined) return `Deployed ${info.name}`;
+  const isSame = before.version === info.version && before.memoryLimitBytes === info.memoryLimitBytes;
+  return isSame ? `Deployed ${info.name} again, unchanged` : `Replaced ${info.name}`;
 }
 
 /** The file's name without its extension. */
@@ -49,11 +67,15 @@ function nameOf(path: string): string {
 async function readModule(path: string, runtime: Runtime | undefined): Promise<Uint8Array<ArrayBuffer>> {
   if (path.endsWith('.ts')) {
     await readInput(path);
+    if (process.stderr.isTTY) process.stderr.write(`compiling ${path} …\n`);
     const { compileSource } = await import('../functions/compile.ts');
     return compileSource(path, runtime === undefined ? {} : { runtime });
   }
   if (runtime !== undefined) throw new JordError('BAD_OPTION', '--runtime is for AssemblyScript sources (.ts).');
   if (path.endsWith('.wasm')) return readInput(path);
+  if (path.endsWith('.wat')) {
+    throw new JordError('BAD_OPTION', `${path} is WebAssembly text. Assemble it first, with wat2wasm.`);
+  }
   const message = `${path} is neither a WebAssembly module (.wasm) nor an AssemblyScript source (.ts).`;
   throw new JordError('BAD_OPTION', message);
 }

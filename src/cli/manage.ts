@@ -1,8 +1,9 @@
 /** `jord list`, `jord inspect`, `jord remove`. */
 
+import { formatBytes } from '../bytes.ts';
 import type { FunctionInfo } from '../server/types.ts';
 import { Client } from './client.ts';
-import { formatBytes, type ServerOptions } from './options.ts';
+import type { ServerOptions } from './options.ts';
 import { printJson, printLine, table } from './output.ts';
 
 export interface JsonOptions extends ServerOptions {

@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError, Option } from 'commander';
 import { MEMORY_LIMIT_MAX, PAGE_SIZE } from '../../core/layout.ts';
+import { formatBytes } from '../bytes.ts';
 import { DEADLINE_MS_MAX, isDeadlineMs } from '../functions/deadline.ts';
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, B: 1, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
@@ -52,18 +53,25 @@ export function collectHeader(
   return [...previous, [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]];
 }
 
+/** In capitals. Not those that \`fetch\` refuses to send. */
+export function parseMethod(text: string): string {
+  const method = text.toUpperCase();
+  if (/^[!#$%&'*+.^_`|~0-9A-Z-]+$/.test(method) && !['CONNECT', 'TRACE', 'TRACK'].includes(method)) return method;
+  throw new InvalidArgumentError('A method is a word such as GET or POST, and not CONNECT, TRACE or TRACK.');
+}
+
 export function parseToken(text: string): string {
   if (/^[\x21-\x7e]+$/.test(text)) return text;
   throw new InvalidArgumentError('A token is made of visible ASCII characters, without spaces.');
 }
 
-/** The address of a server, without a slash at its end. */
+/** The address of a server, without a slash at its end. A path is a mistake: those of the API follow. */
 export function parseServerUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isBase = url?.search === '' && url.hash === '' && url.username === '' && url.password === '';
-  if (url !== undefined && isBase && (url.protocol === 'http:' || url.protocol === 'https:'))
-    return url.href.replace(/\/+$/, '');
-  throw new InvalidArgumentError('An address looks like http://127.0.0.1:8080.');
+  const isBase =
+    url?.pathname === '/' && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
+  if (url !== undefined && isBase && (url.protocol === 'http:' || url.protocol === 'https:')) return url.origin;
+  throw new InvalidArgumentError('An address looks like http://127.0.0.1:8080, with nothing behind it.');
 }
 
 /** What commands have that talk to a server. */
@@ -88,17 +96,4 @@ export function dropEmptyVariables(environment: NodeJS.ProcessEnv): void {
   for (const [name, value] of Object.entries(environment)) {
     if (value === '' && (name === 'PORT' || name.startsWith('JORD_'))) delete environment[name];
   }
-}
-
-/** For people: with a binary unit and three digits. */
-export function formatBytes(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  const units = ['KiB', 'MiB', 'GiB'];
-  let value = bytes;
-  let unit = '';
-  while (value >= 1024 && units.length > 0) {
-    value /= 1024;
-    unit = units.shift() ?? '';
-  }
-  return `${value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(1)} ${unit}`;
 }

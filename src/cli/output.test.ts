@@ -50,6 +50,29 @@ test('a fault shows its kind, access and backtrace', () => {
   assert.equal(exitCodeOf(trap), 5);
 });
 
+test('nothing that a server or a function says can move the cursor or forge a line', () => {
+  const error = new JordError('FUNCTION_FAULT', 'a\nb\x1b[2J', {
+    fault: '\x1b1',
+    address: '\x1b2',
+    access: '\x1b3',
+    sizeBytes: '\x1b4',
+    backtrace: ['f\x1b5\ng'],
+  });
+  assert.equal(
+    describeError(error),
+    [
+      'jord: a\\u000ab\\u001b[2J',
+      '  fault      \\u001b1',
+      '  access     \\u001b3 of \\u001b4 bytes at \\u001b2',
+      '  backtrace  f\\u001b5\\u000ag',
+      '',
+    ].join('\n'),
+  );
+  const source = new JordError('SOURCE_REFUSED', 'x.ts:1:1: \x1b\nx.ts:2:1: \r');
+  assert.equal(describeError(source), 'jord: x.ts:1:1: \\u001b\nx.ts:2:1: \\u000d\n');
+  assert.equal(table([['a\x1b', 'b\n']]), 'a\\u001b  b\\u000a');
+});
+
 test('what is no error of the table is a bug, with its stack', () => {
   assert.match(describeError(new TypeError('x')), /^jord: This is a bug in jord: TypeError: x\n {4}at /);
   assert.equal(exitCodeOf(new TypeError('x')), 1);

@@ -62,7 +62,6 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
 /** What to do about an error, where its message does not say. */
 const HINTS: Partial<Readonly<Record<ErrorCode, string>>> = {
   UNAUTHORIZED: 'Give the token of the server with --token or JORD_TOKEN.',
-  FUNCTION_UNKNOWN: '`jord list` shows what is deployed.',
   SERVER_UNREACHABLE: 'Start a server with `jord serve`, or say where it is with --server or JORD_URL.',
   HOMES_EXHAUSTED: 'Try again in a moment.',
   SERVER_STARTING: 'Try again in a moment.',

@@ -3,7 +3,18 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ERRORS } from '../errors.ts';
-import { createProgram } from './program.ts';
+import { createProgram, run } from './program.ts';
+
+const ignore = (): void => undefined;
+
+/** What a command writes to standard error, and its exit code. */
+async function fail(...parameters: string[]): Promise<{ readonly stderr: string; readonly code: number }> {
+  let stderr = '';
+  const code = await run(parameters, (text) => {
+    stderr += text;
+  });
+  return { stderr, code };
+}
 
 function documentation(page: string): string {
   return readFileSync(join(import.meta.dirname, '..', '..', 'docs', page), 'utf8');
@@ -37,5 +48,33 @@ test('each command has examples', () => {
     });
     command.outputHelp();
     assert.ok(help.includes('Examples:\n'), command.name());
+  }
+});
+
+test('wrong usage: one line that says what is wrong, one that says where to look, exit code 2', async () => {
+  for (const [parameters, expected] of [
+    [['sevre'], /^jord: unknown command 'sevre'/],
+    [['deploy'], /^jord: missing required argument 'file'\n.*`jord deploy --help`/],
+    [['serve', '--port', '70000'], /^jord: .*'70000' is invalid\. A port is a number/],
+    [['serve', '--module-limit', '65MiB'], /^jord: .*'65MiB' is invalid\. Possible are 8 B to 64 MiB\./],
+    [['deploy', 'x.txt'], /^jord: x\.txt is neither/],
+    [['deploy', 'x.wat'], /^jord: x\.wat is WebAssembly text\. Assemble it/],
+    [['invoke', 'a', '-X', 'B AD'], /^jord: .*'B AD' is invalid\. A method is/],
+    [['list', '--server', 'http://127.0.0.1:1/fn/'], /^jord: .* An address looks like/],
+    [['deploy', 'missing.wasm'], /^jord: Cannot read missing\.wasm: there is no such file/],
+    [['deploy', 'Bad Name.wasm'], /^jord: "Bad Name", from the name of the file, .* --name/],
+    [['deploy', 'x.wasm', '--runtime', 'stub'], /^jord: --runtime is for AssemblyScript/],
+    [
+      ['deploy', 'x.wasm', '--deadline-ms', '0'],
+      /^jord: .*'0' is invalid\. Possible are whole numbers of milliseconds/,
+    ],
+    [['invoke', 'a', '--deadline-ms', 'soon'], /^jord: .*'soon' is invalid\. Possible are whole numbers/],
+    [['invoke', 'a', '--data', 'x', '--data-file', 'y'], /^jord: Give either/],
+    [['invoke', 'a', '--data', 'x', '-X', 'get'], /^jord: GET is sent without a body/],
+  ] as const) {
+    const { stderr, code } = await fail(...parameters);
+    assert.match(stderr, expected);
+    assert.equal(code, 2, stderr);
+    assert.ok(stderr.split('\n').length <= 4, stderr);
   }
 });

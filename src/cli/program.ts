@@ -13,6 +13,7 @@ import {
   parseBytesWithin,
   parseDeadline,
   parseMemoryLimit,
+  parseMethod,
   parsePort,
   type ServerOptions,
   serverOption,
@@ -137,14 +138,14 @@ function addDeploy(program: Command): void {
     .addOption(
       new Option(
         '-m, --memory-limit <bytes>',
-        'memory that it may have (default: 1MiB above its initial memory)',
+        'memory that it may have, a multiple of 64KiB (default: 1MiB above its initial memory)',
       ).argParser(parseMemoryLimit),
     )
     .addOption(
       new Option('--deadline-ms <ms>', 'how long an invocation may take (default: 10000)').argParser(parseDeadline),
     )
     .addOption(
-      new Option('--runtime <runtime>', 'memory management of an AssemblyScript source').choices([
+      new Option('--runtime <runtime>', 'memory management of an AssemblyScript source (default: stub)').choices([
         'stub',
         'minimal',
         'incremental',
@@ -175,9 +176,7 @@ function addInvoke(program: Command, setExitCode: (code: number) => void): void 
     .option('-d, --data <text>', 'body of the request')
     .option('-f, --data-file <file>', 'file with the body of the request; "-" is standard input')
     .option('-t, --type <type>', 'content type of the body')
-    .addOption(
-      new Option('-X, --method <method>', 'HTTP method').default('POST').argParser((text) => text.toUpperCase()),
-    )
+    .addOption(new Option('-X, --method <method>', 'HTTP method').default('POST').argParser(parseMethod))
     .option('--path <path>', 'path behind /fn/<name>, may have a ?query')
     .addOption(
       new Option('-H, --header <field>', 'header field "Name: value"; may be given several times').argParser(

@@ -1,16 +1,28 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { jord, startServe } from './cli.fixture.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { jord, spawnJord, startServe } from './cli.fixture.ts';
 
 function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'jord-serve-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 /** Exports `handle`, which returns 0: an empty response. */
@@ -77,6 +89,25 @@ test('what keeps it from starting is told in one line', async (t) => {
   assert.equal(await server.stop(), 0);
 });
 
+test('serves on when nobody reads what it prints and logs any more', async (t) => {
+  const port = await freePort();
+  const options = ['--data', temporaryFolder(t), '--port', String(port), '--access-log'];
+  const child = spawnJord(['serve', ...options]);
+  t.after(() => child.kill('SIGKILL'));
+  const closed = once(child, 'close');
+  // Before it has printed anything.
+  child.stdout.destroy();
+  child.stderr.destroy();
+  const answers = async (): Promise<boolean> => {
+    const response = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
+    return response?.status === 200;
+  };
+  while (child.exitCode === null && !(await answers())) await delay(50);
+  for (let request = 0; request < 3; request += 1) assert.ok(await answers());
+  child.kill('SIGTERM');
+  assert.deepEqual(await closed, [0, null]);
+});
+
 test('limits, token and logs are what the options say', async (t) => {
   const options = [
     '--data',
@@ -127,6 +158,7 @@ test('a damaged store is reported, and the server serves the rest', async (t) =>
 test('--demo: the command that it prints works, once it prints it', async (t) => {
   const server = await startServe(t, ['--data', temporaryFolder(t), '--demo']);
   assert.equal((await fetch(`${server.url}/readyz`)).status, 200);
+  assert.match(server.stderr(), /"message":"deployed hello, /);
   const url = /curl --data 'world' (\S+\/fn\/hello)\n/.exec(server.stdout())?.[1];
   assert.ok(url !== undefined, server.stdout());
   const response = await fetch(url, { method: 'POST', body: 'world' });

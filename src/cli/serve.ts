@@ -70,7 +70,7 @@ function announce(gateway: Gateway, worker: WorkerServer, options: ServeOptions)
   const lines = [
     `jord ${manifest.version} serves ${countText(names.length)} at ${gateway.url} (kept in ${options.data})`,
     example === undefined
-      ? 'Deploy one:  jord deploy hello.ts'
+      ? `Deploy one:  npx jord deploy demo/hello.ts --server ${gateway.url}`
       : `Try:  curl --data 'world' ${gateway.url}/fn/${example}`,
   ];
   if (options.token === undefined && !/^(?:127\.|localhost$|::1$)/.test(options.host)) {

@@ -33,3 +33,8 @@ export function checkFunctionName(name: string): void {
     },
   );
 }
+
+/** For a name that no function has. */
+export function functionUnknown(name: string): JordError {
+  return new JordError('FUNCTION_UNKNOWN', `No function "${name}" is deployed.`, { function: name });
+}

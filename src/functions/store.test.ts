@@ -236,7 +236,8 @@ test('a folder is used by one store at a time, in this process and in others', a
 test('killed in the middle of deploys: each function is whole, nothing acknowledged is lost, the lock is free', async (t) => {
   const folder = temporaryFolder(t);
   let leftovers = 0;
-  for (let round = 0; round < 15; round += 1) {
+  // Some kills must have fallen into the middle of a deploy, which most do.
+  for (let round = 0; round < 6 || (leftovers === 0 && round < 40); round += 1) {
     const acknowledged = await deployUntilKilled(folder, 5 + ((round * 7) % 40));
     const store = await openStore(folder);
     assert.deepEqual(

@@ -15,7 +15,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { JordError } from '../errors.ts';
 import { DEADLINE_MS_DEFAULT, isDeadlineMs } from './deadline.ts';
-import { isFunctionName } from './name.ts';
+import { functionUnknown, isFunctionName } from './name.ts';
 import { makeFolder, removeDurably, removeTemporaryFiles, storeError, writeDurably } from './store-files.ts';
 import { StoreLock } from './store-lock.ts';
 
@@ -100,7 +100,7 @@ export class FunctionStore {
   /** The bytes of a function's module. Throws FUNCTION_UNKNOWN, or STORE_UNUSABLE when they are not what was deployed. */
   async readModule(name: string): Promise<Uint8Array> {
     const record = this.#functions.get(name);
-    if (record === undefined) throw new JordError('FUNCTION_UNKNOWN', `The store has no function "${name}".`, { name });
+    if (record === undefined) throw functionUnknown(name);
     const path = modulePath(this.folder, record.version);
     const module = await readFile(path).catch((error: unknown) => {
       throw storeError('read', path, error);

@@ -21,6 +21,11 @@ export class Access {
     this.#tokenDigest = token === undefined ? undefined : digest(token);
   }
 
+  /** Whether managing functions takes a token. */
+  get needsToken(): boolean {
+    return this.#tokenDigest !== undefined;
+  }
+
   /** Throws UNAUTHORIZED or FORBIDDEN for a request that may not manage functions. */
   check(request: IncomingMessage): void {
     if (this.#tokenDigest === undefined) {
@@ -57,11 +62,11 @@ function checkLocal(request: IncomingMessage): void {
   }
   if (headers.host !== undefined && !isLoopbackHost(headers.host)) {
     throw forbidden(
-      `Without a token this server is managed as localhost only, not as ${JSON.stringify(headers.host)}.`,
+      `Without a token this server is managed as localhost only, not as ${JSON.stringify(headers.host)}. Start it with --token to allow more.`,
     );
   }
   if (request.method !== 'GET' && request.method !== 'HEAD' && comesFromPage(headers)) {
-    throw forbidden('Web pages may not manage this server.');
+    throw forbidden('Without a token no web page may manage this server. Start it with --token to allow more.');
   }
 }
 

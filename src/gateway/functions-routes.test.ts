@@ -27,6 +27,8 @@ test('deploy, inspect, list, replace, remove', async (t) => {
     const answer = await send(gateway, { method, path: '/functions/a' });
     assert.equal(answer.status, 404);
     assert.equal(answer.json['code'], 'FUNCTION_UNKNOWN');
+    assert.equal(answer.json['function'], 'a');
+    assert.match(String(answer.json['detail']), /^No function "a" is deployed\. GET \/functions /);
   }
   assert.equal((await send(gateway, { method: 'POST', path: '/fn/a' })).status, 404);
 });
@@ -58,6 +60,12 @@ test('what is refused says why, and the next deploy works', async (t) => {
     assert.equal(answer.status, status, JSON.stringify(change).slice(0, 80));
     assert.equal(answer.json['code'], code);
   }
+  const detail = async (body: string): Promise<unknown> => (await send(gateway, { ...DEPLOY, body })).json['detail'];
+  assert.match(
+    String(await detail('export function')),
+    /does not begin as a WebAssembly module.*`jord deploy` compiles/,
+  );
+  assert.match(String(await detail('')), /^The body is empty\./);
   assert.equal((await send(gateway, DEPLOY)).status, 201);
 });
 
@@ -65,7 +73,11 @@ test('modules and requests have limits of their own', async (t) => {
   const gateway = await serve(t, new MemoryWorker(), { bodyLimitBytes: 10, moduleLimitBytes: 100 });
   const module = Buffer.concat([EMPTY_MODULE, Buffer.alloc(92)]);
   assert.equal((await send(gateway, { ...DEPLOY, body: module })).status, 201);
-  assert.equal((await send(gateway, { method: 'POST', path: '/fn/a', body: Buffer.alloc(11) })).status, 413);
+  const body = await send(gateway, { method: 'POST', path: '/fn/a', body: Buffer.alloc(11) });
+  assert.equal(body.json['detail'], 'The body is larger than 10 B, the limit of this server (--body-limit).');
+  const larger = await send(gateway, { ...DEPLOY, body: Buffer.alloc(101) });
+  assert.equal(larger.json['detail'], 'The body is larger than 100 B, the limit of this server (--module-limit).');
+  assert.deepEqual([larger.status, larger.json['limitBytes']], [413, 100]);
 });
 
 test('with a token: management needs it, invocations and status do not', async (t) => {
@@ -92,8 +104,10 @@ test('without a token: nothing for pages of other sites, and nothing is deployed
   const origin = await send(gateway, { ...DEPLOY, headers: { origin: 'https://evil.example', host: 'localhost' } });
   assert.equal(origin.status, 403);
   assert.equal(origin.json['code'], 'FORBIDDEN');
+  assert.match(String(origin.json['detail']), /Start it with --token/);
   const rebound = await send(gateway, { path: '/functions', headers: { host: 'evil.example' } });
   assert.equal(rebound.status, 403);
+  assert.match(String(rebound.json['detail']), /"evil\.example"\. Start it with --token/);
   assert.deepEqual((await send(gateway, { path: '/functions' })).json, { functions: [] });
 });
 

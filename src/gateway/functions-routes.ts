@@ -11,6 +11,7 @@ import { resource } from './routes.ts';
 const MEMORY_LIMIT = 'memory_limit_bytes';
 const DEADLINE = 'deadline_ms';
 const EMPTY = new Uint8Array(0);
+const MAGIC: readonly number[] = [0, 0x61, 0x73, 0x6d];
 
 export function functionsRoutes(
   app: FastifyInstance,
@@ -30,7 +31,7 @@ export function functionsRoutes(
         functionName(request);
         deployOptions(request);
       },
-      bodyLimitBytes: moduleLimitBytes,
+      moduleLimitBytes,
       handler: (request, reply) => deploy(worker, request, reply),
     },
     DELETE: {
@@ -46,10 +47,22 @@ export function functionsRoutes(
 async function deploy(worker: WorkerServer, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const name = functionName(request);
   const module = request.body instanceof Uint8Array ? request.body : EMPTY;
+  checkIsModule(module);
   const isNew = !worker.has(name);
   const info = await worker.deploy(name, module, deployOptions(request));
   if (isNew) reply.code(201).header('location', `/functions/${name}`);
   return reply.send(info);
+}
+
+/** Throws MODULE_MALFORMED for what people send by mistake. All else is the guard's to refuse. */
+function checkIsModule(body: Uint8Array): void {
+  if (body.length === 0) throw new JordError('MODULE_MALFORMED', 'The body is empty. Send a WebAssembly module.');
+  if (MAGIC.every((byte, index) => body[index] === byte)) return;
+  throw new JordError(
+    'MODULE_MALFORMED',
+    'The body does not begin as a WebAssembly module does. Is it a source? `jord deploy` compiles AssemblyScript.',
+    { offset: 0 },
+  );
 }
 
 /** Throws FUNCTION_NAME_INVALID. */

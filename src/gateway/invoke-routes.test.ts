@@ -120,7 +120,8 @@ test('names that cannot be and functions that are not', async (t) => {
   const unknown = await send(gateway, { path: '/fn/unknown/x?y' });
   assert.equal(unknown.status, 404);
   assert.equal(unknown.json['code'], 'FUNCTION_UNKNOWN');
-  assert.equal(unknown.json['name'], 'unknown');
+  assert.equal(unknown.json['function'], 'unknown');
+  assert.match(String(unknown.json['detail']), /^No function "unknown" is deployed\. GET \/functions /);
 });
 
 test('status and fields of the response are what the function set', async (t) => {

@@ -1,9 +1,8 @@
 /** Invocations: any method on /fn/<name> and below. */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { JordError } from '../errors.ts';
 import { DEADLINE_FIELD, parseDeadlineMs } from '../functions/deadline.ts';
-import { checkFunctionName } from '../functions/name.ts';
+import { checkFunctionName, functionUnknown } from '../functions/name.ts';
 import type { HttpRequest, InvokeResult, WorkerServer } from '../server/types.ts';
 import type { Access } from './access.ts';
 import { requestFields, responseFields, responseStatus } from './http-fields.ts';
@@ -73,7 +72,7 @@ export function invokeRoutes(app: FastifyInstance, worker: WorkerServer, access:
     onRequest: async (request) => {
       const { name } = parseTarget(request.raw.url ?? '');
       checkFunctionName(name);
-      if (!worker.has(name)) throw new JordError('FUNCTION_UNKNOWN', `No function "${name}" is deployed.`, { name });
+      if (!worker.has(name)) throw functionUnknown(name);
       requestDeadlineMs(request);
     },
     handler: async (request, reply) => {

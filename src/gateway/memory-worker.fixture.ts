@@ -1,7 +1,7 @@
 /** A worker server for the gateway's tests: its functions are written in TypeScript, and nothing isolates them. */
 
 import { JordError } from '../errors.ts';
-import { checkFunctionName } from '../functions/name.ts';
+import { checkFunctionName, functionUnknown } from '../functions/name.ts';
 import { moduleVersion } from '../functions/store.ts';
 import type { DeployOptions, FunctionInfo, InvokeOptions, InvokeResult, WorkerServer } from '../server/types.ts';
 
@@ -51,7 +51,7 @@ export class MemoryWorker implements WorkerServer {
 
   inspect(name: string): FunctionInfo {
     const info = this.#functions.get(name);
-    if (info === undefined) throw new JordError('FUNCTION_UNKNOWN', `No function "${name}" is deployed.`, { name });
+    if (info === undefined) throw functionUnknown(name);
     return info;
   }
 

@@ -53,18 +53,25 @@ test('what is deployed, as a page', async (t) => {
   const answer = await send(gateway, { path: '/', headers: { accept: 'text/html' } });
   assert.equal(answer.headers['content-type'], 'text/html; charset=utf-8');
   assert.match(String(answer.headers['content-security-policy']), /default-src 'none'/);
-  assert.match(answer.body.toString(), /<a href="\/fn\/hello">hello<\/a>/);
+  assert.match(answer.body.toString(), /<a href="\/functions\/hello">hello<\/a>/);
   assert.doesNotMatch(answer.body.toString(), /<script|https?:\/\/(?!127)/);
   const empty = await send(await serve(t), { path: '/', headers: { accept: 'text/html' } });
-  assert.match(empty.body.toString(), /None is deployed yet/);
+  assert.match(empty.body.toString(), /npx jord deploy demo\/hello\.ts --server http:[\s\S]+None is deployed yet/);
+});
+
+test('the page does not link to what a browser cannot open for want of a token', async (t) => {
+  const gateway = await serve(t, new MemoryWorker({ hello: () => ({}) }), { token: 's3cret' });
+  const page = (await send(gateway, { path: '/', headers: { accept: 'text/html' } })).body.toString();
+  assert.match(page, /<td>hello<\/td>/);
+  assert.doesNotMatch(page, /href="\/functions/);
 });
 
 test('the example is safe to paste, and the page to show, whatever the client says its host is', () => {
   for (const host of ["x';rm -rf ~;'", '<script>', 'a b', '$(x)', '']) {
     const description = overview([], host);
-    assert.match(description.example, /^curl --upload-file hello.wasm http:\/\/127.0.0.1:8080\//);
+    assert.equal(description.example, 'npx jord deploy demo/hello.ts --server http://127.0.0.1:8080');
   }
-  const page = overviewPage({ ...overview([], '[::1]:80'), description: '<b>&"\'' });
-  assert.ok(page.includes('http://[::1]:80/functions/hello'));
+  const page = overviewPage({ ...overview([], '[::1]:80'), description: '<b>&"\'' }, true);
+  assert.ok(page.includes('--server http://[::1]:80<'));
   assert.ok(page.includes('&#60;b&#62;&#38;&#34;&#39;'));
 });

@@ -31,7 +31,7 @@ export function overview(functions: readonly FunctionInfo[], host: string | unde
     description: manifest.description,
     example:
       shown === undefined
-        ? `curl --upload-file hello.wasm ${origin}/functions/hello`
+        ? `npx jord deploy demo/hello.ts --server ${origin}`
         : `curl --data 'world' ${origin}/fn/${shown.name}`,
     functions: sorted.map(({ name, sizeBytes, deployedAt }) => ({ name, url: `/fn/${name}`, sizeBytes, deployedAt })),
   };
@@ -81,8 +81,11 @@ const STYLE = `
   pre { border: 1px solid var(--line); border-radius: 6px; padding: 0.75rem 1rem; overflow-x: auto; }
   code, pre { font: 0.9rem/1.5 ui-monospace, monospace; }`;
 
-/** A page of its own: no script, nothing loaded from elsewhere. */
-export function overviewPage(description: Overview): string {
+/**
+ * A page of its own: no script, nothing loaded from elsewhere. `linksManagement` says that whoever sees it can follow links to what
+ * managers may read, which a browser cannot when that takes a token.
+ */
+export function overviewPage(description: Overview, linksManagement: boolean): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -95,21 +98,24 @@ export function overviewPage(description: Overview): string {
 <body>
 <h1>jord <small>${escapeHtml(description.version)}</small></h1>
 <p>${escapeHtml(description.description)}</p>
-<h2>Functions</h2>
-${functionTable(description.functions)}
 <h2>Try it</h2>
 <pre>${escapeHtml(description.example)}</pre>
-<p><a href="/functions">/functions</a> has all details as JSON; <a href="/readyz">/readyz</a> says whether the server is ready.</p>
+<h2>Functions</h2>
+${functionTable(description.functions, linksManagement)}
+<p>${linksManagement ? '<a href="/functions">/functions</a> has all details as JSON; ' : ''}<a href="/readyz">/readyz</a> says whether the server is ready.</p>
 </body>
 </html>
 `;
 }
 
-function functionTable(functions: Overview['functions']): string {
+function functionTable(functions: Overview['functions'], linksManagement: boolean): string {
   if (functions.length === 0) return '<p>None is deployed yet.</p>';
+  // A name does not link to the function itself: to open a page must not call one.
+  const shown = (name: string): string =>
+    linksManagement ? `<a href="/functions/${escapeHtml(name)}">${escapeHtml(name)}</a>` : escapeHtml(name);
   const rows = functions.map(
-    ({ name, url, sizeBytes, deployedAt }) =>
-      `<tr><td><a href="${escapeHtml(url)}">${escapeHtml(name)}</a></td>` +
+    ({ name, sizeBytes, deployedAt }) =>
+      `<tr><td>${shown(name)}</td>` +
       `<td>${escapeHtml(deployedAt.replace('T', ' ').replace(/\.\d+Z$/, ' UTC'))}</td>` +
       `<td class="size">${sizeBytes.toLocaleString('en')} B</td></tr>`,
   );

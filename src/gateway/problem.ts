@@ -2,6 +2,7 @@
 
 import { STATUS_CODES } from 'node:http';
 import type { FastifyReply } from 'fastify';
+import { formatBytes } from '../bytes.ts';
 import { ERRORS, type ErrorCode, JordError } from '../errors.ts';
 import { ERROR_FIELD } from '../server/reserved-fields.ts';
 
@@ -20,13 +21,19 @@ export interface ProblemDocument {
   readonly code: ErrorCode;
 }
 
+/** What to do about an error, where its message does not say. */
+const HINTS: Partial<Readonly<Record<ErrorCode, string>>> = {
+  FUNCTION_UNKNOWN: 'GET /functions or `jord list` shows those that are.',
+};
+
 export function problemDocument(error: JordError, requestId?: string): ProblemDocument {
   const { title, status } = error.row;
+  const hint = HINTS[error.code];
   const members = {
     type: `urn:jord:error:${error.code}`,
     title,
     status,
-    detail: error.message,
+    detail: hint === undefined ? error.message : `${error.message} ${hint}`,
     ...(requestId === undefined ? {} : { instance: `urn:jord:request:${requestId}` }),
     code: error.code,
   };
@@ -79,11 +86,17 @@ export function connectionError(error: Error & { readonly code?: string }): Jord
   }
 }
 
+/** What a body may have at most, and the option of the server that says so. */
+export interface BodyLimit {
+  readonly limitBytes: number;
+  readonly option: '--body-limit' | '--module-limit';
+}
+
 /** An error from anywhere below a route, as one of the table. Those that are nobody's fault but the server's become INTERNAL. */
-export function toJordError(error: unknown, bodyLimitBytes: number | undefined): JordError {
+export function toJordError(error: unknown, limit: BodyLimit): JordError {
   if (error instanceof JordError) return error;
   const { code, statusCode } = errorFields(error);
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return bodyTooLarge(bodyLimitBytes);
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return bodyTooLarge(limit);
   if (error instanceof Error && statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new JordError('BAD_REQUEST', `The request is not understood: ${error.message}`, {}, { cause: error });
   }
@@ -94,13 +107,9 @@ export function nothingAt(url: string): JordError {
   return new JordError('NOT_FOUND', `There is nothing at ${url}. GET / lists what there is.`);
 }
 
-export function bodyTooLarge(limitBytes: number | undefined): JordError {
-  const limit = limitBytes === undefined ? 'the limit' : `${limitBytes} bytes, the limit of this server`;
-  return new JordError(
-    'BODY_TOO_LARGE',
-    `The body is larger than ${limit}.`,
-    limitBytes === undefined ? {} : { limitBytes },
-  );
+export function bodyTooLarge({ limitBytes, option }: BodyLimit): JordError {
+  const message = `The body is larger than ${formatBytes(limitBytes)}, the limit of this server (${option}).`;
+  return new JordError('BODY_TOO_LARGE', message, { limitBytes });
 }
 
 function errorFields(error: unknown): { readonly code?: unknown; readonly statusCode?: number } {

@@ -9,7 +9,8 @@ export interface Operation {
   readonly handler: Handler;
   /** Runs before the body is read; throws to refuse. */
   readonly before?: (request: FastifyRequest) => void;
-  readonly bodyLimitBytes?: number;
+  /** For an operation whose body is a module. */
+  readonly moduleLimitBytes?: number;
 }
 
 export type Method = 'GET' | 'PUT' | 'DELETE';
@@ -17,12 +18,12 @@ export type Method = 'GET' | 'PUT' | 'DELETE';
 /** Serves these methods at `url`. GET serves HEAD too. */
 export function resource(app: FastifyInstance, url: string, operations: Partial<Record<Method, Operation>>): void {
   const methods = Object.keys(operations);
-  for (const [method, { handler, before, bodyLimitBytes }] of Object.entries(operations)) {
+  for (const [method, { handler, before, moduleLimitBytes }] of Object.entries(operations)) {
     app.route({
       method,
       url,
       handler,
-      ...(bodyLimitBytes === undefined ? {} : { bodyLimit: bodyLimitBytes }),
+      ...(moduleLimitBytes === undefined ? {} : { bodyLimit: moduleLimitBytes, config: { takesModule: true } }),
       ...(before === undefined ? {} : { onRequest: async (request: FastifyRequest) => before(request) }),
     });
   }

@@ -9,7 +9,16 @@ import type { WorkerServer } from '../server/types.ts';
 import { Access } from './access.ts';
 import { functionsRoutes } from './functions-routes.ts';
 import { invokeRoutes } from './invoke-routes.ts';
-import { bodyTooLarge, connectionError, jsonText, nothingAt, rawProblem, sendProblem, toJordError } from './problem.ts';
+import {
+  type BodyLimit,
+  bodyTooLarge,
+  connectionError,
+  jsonText,
+  nothingAt,
+  rawProblem,
+  sendProblem,
+  toJordError,
+} from './problem.ts';
 import { statusRoutes } from './status-routes.ts';
 
 export const BODY_LIMIT_BYTES_DEFAULT = 16 * 1024 * 1024;
@@ -60,13 +69,17 @@ declare module 'fastify' {
     /** As sent, whether it is well-formed or not. */
     contentType: string | undefined;
   }
+  interface FastifyContextConfig {
+    /** The body is a module, which has a limit of its own. */
+    takesModule?: boolean;
+  }
 }
 
 /** Serves a worker server over HTTP. Throws LISTEN_FAILED when the address cannot be had. */
 export async function startGateway(worker: WorkerServer, options: GatewayOptions): Promise<Gateway> {
   const app = createApp(options);
   const access = new Access(options.token);
-  statusRoutes(app, worker, options.isReady ?? (() => true));
+  statusRoutes(app, worker, access, options.isReady ?? (() => true));
   functionsRoutes(app, worker, access, options.moduleLimitBytes ?? MODULE_LIMIT_BYTES_DEFAULT);
   invokeRoutes(app, worker, access);
   try {
@@ -95,7 +108,7 @@ function createApp(options: GatewayOptions): FastifyInstance {
     // Names have their own check and their own error.
     routerOptions: { maxParamLength: 65536 },
     rewriteUrl: (request) => originForm(request.url ?? '/'),
-    frameworkErrors: (error, _request, reply) => sendProblem(reply, toJordError(error, bodyLimitBytes)),
+    frameworkErrors: (error, request, reply) => sendProblem(reply, toJordError(error, limitOf(request))),
     clientErrorHandler: (error, socket) => {
       if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
       else socket.end(rawProblem(connectionError(error)));
@@ -110,7 +123,7 @@ function createApp(options: GatewayOptions): FastifyInstance {
   app.decorateRequest('contentType', undefined);
   app.addHook('onRequest', async (request) => checkRequest(request));
   continueWhenWanted(app);
-  answerErrors(app, options, bodyLimitBytes);
+  answerErrors(app, options);
   if (options.accessLog === true) logRequests(app, options);
   return app;
 }
@@ -145,6 +158,10 @@ function checkRequest(request: FastifyRequest): void {
   if (request.contentType !== undefined) headers['content-type'] = 'application/octet-stream';
 }
 
+function limitOf({ routeOptions: { bodyLimit, config } }: FastifyRequest): BodyLimit {
+  return { limitBytes: bodyLimit, option: config.takesModule === true ? '--module-limit' : '--body-limit' };
+}
+
 /** `Expect: 100-continue`: the client is told to send its body only once nothing stands against the request. */
 function continueWhenWanted(app: FastifyInstance): void {
   app.server.on('checkContinue', (request, response) => app.routing(request, response));
@@ -152,15 +169,15 @@ function continueWhenWanted(app: FastifyInstance): void {
   app.server.on('checkExpectation', (request, response) => app.routing(request, response));
   app.addHook('preParsing', async (request, reply) => {
     if (request.headers.expect?.toLowerCase() !== '100-continue') return;
-    const limitBytes = request.routeOptions.bodyLimit;
-    if (Number(request.headers['content-length']) > limitBytes) throw bodyTooLarge(limitBytes);
+    const limit = limitOf(request);
+    if (Number(request.headers['content-length']) > limit.limitBytes) throw bodyTooLarge(limit);
     reply.raw.writeContinue();
   });
 }
 
-function answerErrors(app: FastifyInstance, options: GatewayOptions, bodyLimitBytes: number): void {
+function answerErrors(app: FastifyInstance, options: GatewayOptions): void {
   app.setErrorHandler((thrown, request, reply) => {
-    const error = toJordError(thrown, request.routeOptions.bodyLimit ?? bodyLimitBytes);
+    const error = toJordError(thrown, limitOf(request));
     if (error.code === 'INTERNAL') {
       const cause = error.cause ?? error;
       options.log?.({
@@ -202,8 +219,8 @@ function gatewayUrl(host: string, port: number): string {
 function listenFailed(options: GatewayOptions, error: unknown): JordError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'the port is in use. Choose another one with --port, or stop what listens there',
-    EACCES: 'no permission for this port. Choose one above 1023 with --port',
+    EADDRINUSE: 'the port is in use. Choose another one with --port or the variable PORT, or stop what listens there',
+    EACCES: 'no permission for this port. Choose one above 1023 with --port or the variable PORT',
     EADDRNOTAVAIL: 'this machine does not have that address',
     ENOTFOUND: 'no such host name',
   };

@@ -3,13 +3,14 @@
 import type { FastifyInstance } from 'fastify';
 import { JordError } from '../errors.ts';
 import type { WorkerServer } from '../server/types.ts';
+import type { Access } from './access.ts';
 import { overview, overviewPage, prefersHtml } from './overview.ts';
 import { resource } from './routes.ts';
 
 const PAGE_POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-export function statusRoutes(app: FastifyInstance, worker: WorkerServer, isReady: () => boolean): void {
+export function statusRoutes(app: FastifyInstance, worker: WorkerServer, access: Access, isReady: () => boolean): void {
   let isClosing = false;
   app.addHook('preClose', async () => {
     isClosing = true;
@@ -22,7 +23,7 @@ export function statusRoutes(app: FastifyInstance, worker: WorkerServer, isReady
         const description = overview(worker.list(), request.headers.host);
         if (!prefersHtml(request.headers.accept)) return reply.send(description);
         reply.header('content-type', 'text/html; charset=utf-8').header('content-security-policy', PAGE_POLICY);
-        return reply.send(overviewPage(description));
+        return reply.send(overviewPage(description, !access.needsToken));
       },
     },
   });

@@ -3,7 +3,7 @@
  */
 import { JordError } from '../errors.ts';
 import { checkDeadlineMs } from '../functions/deadline.ts';
-import { checkFunctionName } from '../functions/name.ts';
+import { checkFunctionName, functionUnknown } from '../functions/name.ts';
 import { type FunctionStore, openStore } from '../functions/store.ts';
 import { Clock } from './clock.ts';
 import { Executor, FUNCTION_ID_FIRST } from './executor.ts';
@@ -169,7 +169,7 @@ class LocalWorkerServer implements WorkerServer {
       deadlineMs: version.deadlineMs,
       deployedAt,
       imports,
-      deployMs: version.loadMs,
+      deployMs: Math.round(version.loadMs * 1000) / 1000,
       homes: this.#executor.privLib.functionHomes(version.loaded.descriptor),
     };
   }
@@ -206,7 +206,7 @@ class LocalWorkerServer implements WorkerServer {
   #find(name: string): Deployed {
     const deployed = this.#functions.get(name);
     if (deployed !== undefined) return deployed;
-    throw new JordError('FUNCTION_UNKNOWN', `There is no function "${name}".`, { function: name });
+    throw functionUnknown(name);
   }
 
   #change<T>(operation: () => Promise<T>): Promise<T> {
