@@ -386,7 +386,9 @@ function rangesOf({ victimBase, returned, canaries }: Targets, { memory }: Obser
   const homeEnd = memory.homeStart(victimBase) + MEMORY_LIMIT + L.RED_ZONE;
   const vmas = [...canaries, { start: returned, length: 128 }];
   return [
-    { what: 'control block and granule table', start: 0, end: L.EXECUTOR_TABLE },
+    { what: 'control block', start: 0, end: L.CONTROL_NOW_MS },
+    // The clock between goes on.
+    { what: 'control block and granule table', start: L.CONTROL_NOW_MS + 4, end: L.EXECUTOR_TABLE },
     { what: 'function table', start: L.FUNCTION_TABLE, end: L.FUNCTION_TABLE + 16 * L.FUNCTION_SIZE },
     { what: 'PD table', start: L.PD_TABLE, end: L.PD_TABLE + 64 * 4 },
     { what: "the victim's home", start: victimBase, end: homeEnd },
@@ -412,10 +414,10 @@ class Snapshot {
     this.#attackerHomes = attackerHomes.map((base) => ({ base, content: Buffer.from(this.#home(base)) }));
   }
 
-  /** An attacker's home behind the words that say what PD lives in it. */
+  /** An attacker's home behind the words that say what PD lives in it, and until when. */
   #home(base: number): Buffer {
     const size = this.#bytes.readUInt32LE(this.#bytes.readUInt32LE(base + L.HOME_FUNCTION) + L.FUNCTION_HOME_SIZE);
-    return this.#bytes.subarray(base + L.HOME_MEMORY_PAGES, base + size);
+    return this.#bytes.subarray(base + L.HOME_GRANT_TABLE_A, base + size);
   }
 
   compare(): void {
