@@ -18,7 +18,7 @@ import {
   OP_CALL_INDIRECT,
   OP_END,
   OP_I32_CONST,
-  OP_I32_GE_S,
+  OP_I32_LE_S,
   OP_I32_LOAD,
   OP_I32_STORE,
   OP_I32_SUB,
@@ -114,13 +114,13 @@ function instructions(module: Module, body: Body): InstructionList {
 /** Whether the check stands from instruction `first` on: opcodes and their first immediates, as deadline.ts says. */
 function isCheck({ words }: InstructionList, first: number, base: number): boolean {
   const expected = [
-    [OP_I32_CONST, 0],
-    [OP_I32_LOAD, CONTROL_NOW_MS],
     [OP_LOCAL_GET, base],
     [OP_I32_LOAD, HOME_DEADLINE_MS],
+    [OP_I32_CONST, 0],
+    [OP_I32_LOAD, CONTROL_NOW_MS],
     [OP_I32_SUB],
     [OP_I32_CONST, 0],
-    [OP_I32_GE_S],
+    [OP_I32_LE_S],
     [OP_IF],
     [OP_LOCAL_GET, base],
     [OP_I32_CONST, FAULT_DEADLINE],

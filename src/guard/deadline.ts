@@ -1,7 +1,7 @@
 /*
  * The deadline check: what ends an invocation that does not end by itself.
  *
- *     if (now - deadline >= 0, signed, modulo 2^32)   hinted unlikely
+ *     if (deadline - now <= 0, signed, modulo 2^32)   hinted unlikely
  *       record FAULT_DEADLINE in the header; unreachable
  *
  * now is CONTROL_NOW_MS, which a thread of the server advances, deadline is HOME_DEADLINE_MS of this PD's header. Neither
@@ -25,22 +25,25 @@
  *
  * A trap is no exception: no handler of the module sees it.
  *
+ * Measured: kernels and applications take 4 to 8 % longer with the checks than without, half of it for each of 1 and 2. now -
+ * deadline >= 0 costs the kernels 2 % more than this form; 64-bit clocks, which need no subtraction, gain nothing.
+ *
  * The word is read by an ordinary load, since V8 does not move those out of loops; test/deadlines.test.ts would not end if
  * it did. The deadline is read anew each time, so that it can be brought forward while the invocation runs.
  */
 import { CONTROL_NOW_MS, FAULT_DEADLINE, HOME_DEADLINE_MS, HOME_FAULT_KIND } from '../../core/layout.ts';
 import { BLOCK_EMPTY, type Emitter, HINT_UNLIKELY } from './emit.ts';
-import { OP_END, OP_I32_GE_S, OP_I32_SUB, OP_UNREACHABLE } from './opcodes.ts';
+import { OP_END, OP_I32_LE_S, OP_I32_SUB, OP_UNREACHABLE } from './opcodes.ts';
 
 /** Leaves the stack as it is and needs no temporary. The bytes are the same in all of a function. */
 export function emitDeadlineCheck(e: Emitter): void {
-  e.i32(0);
-  e.load32(CONTROL_NOW_MS);
   e.get(e.base);
   e.load32(HOME_DEADLINE_MS);
+  e.i32(0);
+  e.load32(CONTROL_NOW_MS);
   e.op(OP_I32_SUB);
   e.i32(0);
-  e.op(OP_I32_GE_S);
+  e.op(OP_I32_LE_S);
   e.if(BLOCK_EMPTY, HINT_UNLIKELY);
   e.get(e.base);
   e.i32(FAULT_DEADLINE);
