@@ -72,7 +72,7 @@ test('deploy, list, inspect, invoke, remove', async (t) => {
   const unchanged = await run(['deploy', file, '--memory-limit', '128KiB']);
   assert.match(unchanged.stdout, /^Deployed my-function again, unchanged, version /);
   writeFileSync(file, Buffer.concat([EMPTY_MODULE, Buffer.of(0, 2, 1, 0x78)]));
-  const replaced = await run(['deploy', file, '--memory-limit', '128KiB']);
+  const replaced = await run(['deploy', file, '--memory-limit', '128KiB', '--deadline-ms', '250']);
   assert.match(replaced.stdout, /^Replaced my-function, version [0-9a-f]{12}: 12 B/);
   const other = await run(['deploy', file, '--name', 'other', '--json']);
   assert.equal((JSON.parse(other.stdout) as FunctionInfo).name, 'other');
