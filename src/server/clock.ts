@@ -65,9 +65,12 @@ export class Clock {
     return now;
   }
 
-  /** After it, however it ended. */
+  /**
+   * After it, however it ended. Not counted but set, which one executor can do, since its root invocations come one after
+   * the other: should a stack overflow keep one `begin` or `end` from being called, the next `end` puts it right.
+   */
   end(): void {
-    Atomics.add(this.#words, CLOCK_ENDED, 1);
+    Atomics.store(this.#words, CLOCK_ENDED, Atomics.load(this.#words, CLOCK_BEGUN));
   }
 
   #wake(): void {
