@@ -3,10 +3,10 @@
  * Starts the `jord` command. Plain JavaScript, since it may be started by any Node: the command itself is TypeScript and
  * needs Node 26, which the project's set-up installs.
  */
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runOnNode } from '../scripts/run-on-node.mjs';
 import { projectNode, ROOT } from '../scripts/setup.mjs';
 
 const NODE_MAJOR_MIN = 26;
@@ -19,25 +19,11 @@ if (!existsSync(path.join(ROOT, 'node_modules', 'commander'))) {
 } else {
   const node = projectNode();
   if (node === undefined) fail(`Node ${NODE_MAJOR_MIN} is missing. Run \`npm run setup\` in ${ROOT}, then try again.`);
-  else run(node);
+  else runOnNode(node, [MAIN, ...process.argv.slice(2)], fail);
 }
 
 /** @param {string} message */
 function fail(message) {
   process.stderr.write(`jord: ${message}\n`);
   process.exitCode = 1;
-}
-
-/** @param {string} node */
-function run(node) {
-  const child = spawn(node, [MAIN, ...process.argv.slice(2)], { stdio: 'inherit' });
-  // Ctrl-C reaches the child from the terminal itself; any other signal to this process means the child.
-  process.on('SIGINT', () => {
-    if (!process.stdin.isTTY) child.kill('SIGINT');
-  });
-  for (const signal of /** @type {const} */ (['SIGTERM', 'SIGHUP'])) process.on(signal, () => child.kill(signal));
-  child.on('error', (error) => fail(`${node} cannot be started: ${error.message}`));
-  child.on('exit', (code, signal) => {
-    process.exitCode = code ?? (signal === null ? 1 : 128);
-  });
 }
