@@ -5,7 +5,7 @@
  * holds integer constants only, each below 2^31 (AssemblyScript infers i32), and nothing that either language lacks.
  *
  *     0x0000_0000   control block, granule table, executors, function and PD tables
- *     0x0100_0000   reserved for the rings between threads
+ *     0x0100_0000   invocations, and the queues between threads
  *     0x0200_0000   VMA table entries (VTEs): room for as many as the smallest VMAs would need, touched as used
  *     0x2200_0000   homes
  *     0x8000_0000   VMAs: granules of 16 MiB, each given to one size class, at the start or when it needs it
@@ -23,6 +23,9 @@ export const CONTROL_MAGIC = 0x400;
 export const MAGIC = 0x4a6f7264; // "Jord"
 /** Spin lock over everything that is shared and slow: granules, home memory, the PD table, shared free lists. */
 export const CONTROL_LOCK = 0x404;
+/** How many invocation records were ever used, and the head of those given back; under the lock. */
+export const CONTROL_INVOCATIONS_USED = 0x408;
+export const CONTROL_INVOCATIONS_FREE = 0x40c;
 /** Head of the address-ordered list of free ranges of home memory. */
 export const CONTROL_HOME_FREE = 0x414;
 /** How many PD table slots were ever used, and the head of those given back. */
@@ -37,6 +40,8 @@ export const CONTROL_CALL_DEPTH_MAX = 0x424;
  * that change more often. Two times are less than 2^31 apart, so the sign of their difference says which is earlier.
  */
 export const CONTROL_NOW_MS = 0x440;
+/** Whether the clock thread ticks, is parked or is to stop: src/server/clock.ts. */
+export const CONTROL_CLOCK = 0x450;
 /** A bit for each granule that `initialise` gave to a class: it stays there. */
 export const CONTROL_RESERVED = 0x460;
 /** Shared free lists, one word a class: the head; VTE_NEXT links them. */
@@ -78,7 +83,10 @@ export const VTE_WRITE_END = 8;
 export const VTE_END = 12;
 /** To how many PDs this VMA is granted beside its owner. */
 export const VTE_GRANTS = 16;
-/** Links of the owner's list while mapped; VTE_NEXT links the free list otherwise. */
+/**
+ * Links of the owner's list while mapped. Of a free VMA, VTE_NEXT links the free list, and VTE_PREVIOUS says whose list that
+ * is: the executor's index + 1, or 0 for the shared one.
+ */
 export const VTE_NEXT = 20;
 export const VTE_PREVIOUS = 24;
 /** start | class shift. A start is a multiple of 128, so its low bits are free. */
@@ -92,7 +100,7 @@ export const PERMISSION_NONE = 0;
 export const PERMISSION_READ = 1;
 export const PERMISSION_READ_WRITE = 3;
 
-// Executor control blocks.
+// Control blocks of executors, and of orchestrators, which are executors that only dispatch: each is one thread's.
 export const EXECUTOR_TABLE = 0x1_0000;
 export const EXECUTOR_SIZE = 1024;
 export const EXECUTORS_MAX = 64;
@@ -104,10 +112,44 @@ export const EXECUTOR_CURRENT = 8;
 /** VMAs mapped less VMAs unmapped here, and the same for PDs. Only the sum over all executors means something. */
 export const EXECUTOR_VMAS = 12;
 export const EXECUTOR_PDS = 16;
+/** 1 once its thread is being ended: it takes no lock any more. */
+export const EXECUTOR_DOOMED = 20;
+/** Head and number of the free invocation records of this thread. */
+export const EXECUTOR_INVOCATIONS_FREE = 24;
+export const EXECUTOR_INVOCATIONS_COUNT = 28;
+/** Invocation records that this thread has in use, as the one who asks. */
+export const EXECUTOR_INVOCATIONS = 32;
 /** Free lists: for each class the head and the count. */
 export const EXECUTOR_FREE = 64;
 /** What a free list of an executor holds at most; what is freed beyond goes to the shared list. */
 export const FREE_LIST_MAX = 1024;
+// What other threads write or look at often has cache lines of its own.
+/** Finished invocations that this thread asked for, the last one first; INVOCATION_NEXT links them. */
+export const EXECUTOR_INBOX = 256;
+/** DOORBELL_AWAKE or DOORBELL_PARKED; what the thread waits on. */
+export const EXECUTOR_DOORBELL = 320;
+export const DOORBELL_AWAKE = 0;
+export const DOORBELL_PARKED = 1;
+/** 1: an invocation that is suspended here was cancelled. */
+export const EXECUTOR_CANCELS = 324;
+/** 1: messages wait at the thread's port. */
+export const EXECUTOR_MESSAGES = 328;
+/** Dispatch ring: entries taken and done with (moved by the executor), entries put in (moved by its orchestrator). */
+export const EXECUTOR_RING_HEAD = 384;
+export const EXECUTOR_RING_TAIL = 448;
+/** Offers, the started invocations that any executor may take: taken so far (by anybody), offered so far (by this one). */
+export const EXECUTOR_OFFERS_HEAD = 512;
+export const EXECUTOR_OFFERS_TAIL = 576;
+/** The invocation that runs, 0 when none does. */
+export const EXECUTOR_INVOCATION = 640;
+/** 1 while the thread has anything to do: then the clock ticks. */
+export const EXECUTOR_ACTIVE = 644;
+/** How many invocations are suspended, and how many stacks they and the running one have. */
+export const EXECUTOR_SUSPENDED = 648;
+export const EXECUTOR_STACKS = 652;
+/** f64: µs in which invocations ran. u64: invocations that were begun from a queue. */
+export const EXECUTOR_BUSY_US = 656;
+export const EXECUTOR_BEGUN = 664;
 
 // Function descriptors: what PrivLib needs to know of a deployed version.
 export const FUNCTION_TABLE = 0x4_0000;
@@ -133,22 +175,93 @@ export const FUNCTION_HOMES_MAX = 52;
 /** How long one invocation may take. */
 export const FUNCTION_TIMEOUT_MS = 56;
 export const TIMEOUT_MS_MAX = 3_600_000;
+/** PDs that live, counted only where there is a limit; and the limit, 0 for none. */
+export const FUNCTION_LIVE_PDS = 60;
+export const FUNCTION_CONCURRENCY = 64;
+/** Most bytes of VMAs that one PD may map (each counts as its class). */
+export const FUNCTION_VMA_BYTES_MAX = 68;
+/** 1: its call graph was seen to reach a host function that suspends. */
+export const FUNCTION_SUSPENDS = 72;
 // FUNCTION_STATE
 export const FUNCTION_FREE = 0;
 export const FUNCTION_LIVE = 1;
 /** Replaced or removed: no new PD, homes are given back as their PDs end. */
 export const FUNCTION_RETIRED = 2;
 
-// Pools: for each executor and function the head of the pristine homes, and their number.
+// Pools: for each executor and function the head of the pristine homes, and their number; and two u64, how many PDs were
+// created and destroyed there.
 export const POOL_TABLE = 0x10_0000;
-export const POOL_SIZE = 8;
+export const POOL_SIZE = 32;
 export const POOL_HEAD = 0;
 export const POOL_COUNT = 4;
+export const POOL_CREATED = 8;
+export const POOL_DESTROYED = 16;
 
 // PD table: one word a slot, the base of the home that has it; and the last generation of each slot, which outlives homes.
-export const PD_TABLE = 0x40_0000;
-export const PD_GENERATIONS = 0x44_0000;
+export const PD_TABLE = 0xa0_0000;
+export const PD_GENERATIONS = 0xa4_0000;
 export const PDS_MAX = 65536;
+
+// Invocation records: invocations on their way between threads, from the one that asks to the one that runs it and back.
+export const INVOCATION_TABLE = 0x0100_0000;
+export const INVOCATION_SIZE = 128;
+export const INVOCATIONS_MAX = 65536;
+/** generation << 16 | state, so that who takes a record knows that it is still the one that was meant. */
+export const INVOCATION_STATE = 0;
+/** Id of the function. */
+export const INVOCATION_FUNCTION = 4;
+/** ArgBuf of the request, which belongs to the record while it is queued; 0 for none. */
+export const INVOCATION_REQUEST = 8;
+/** Once it has ended: ArgBuf of the response, which belongs to the record; 0; or a status. */
+export const INVOCATION_RESPONSE = 12;
+/** Trusted VMA: HTTP fields of the request; once it has ended, of the response, or the details of the fault. 0 for none. */
+export const INVOCATION_FIELDS = 16;
+/** Control block of the thread that asks, and gets it back. */
+export const INVOCATION_ASKER = 20;
+/** Base and handle of the PD that started it; 0 for a root invocation. */
+export const INVOCATION_PARENT = 24;
+export const INVOCATION_PARENT_PD = 28;
+/** Control block of the executor that runs it, and base of its home. */
+export const INVOCATION_EXECUTOR = 32;
+export const INVOCATION_HOME = 36;
+/** Latest end, as CONTROL_NOW_MS. */
+export const INVOCATION_DEADLINE_MS = 40;
+/** 1: nobody wants it any more. The guard's check ends it. */
+export const INVOCATION_CANCELLED = 44;
+/** Links an inbox, or a free list. */
+export const INVOCATION_NEXT = 48;
+/** Links of the list of its parent's invocations. */
+export const INVOCATION_SIBLING_NEXT = 52;
+export const INVOCATION_SIBLING_PREVIOUS = 56;
+/** Nested calls above it, the parent's included. */
+export const INVOCATION_DEPTH = 60;
+/** f64: when it was asked for, in µs of the monotonic clock. */
+export const INVOCATION_QUEUED_US = 64;
+/** INVOCATION_IS_HTTP. */
+export const INVOCATION_FLAGS = 72;
+export const INVOCATION_IS_HTTP = 1;
+/** HTTP status that the function set; 0 for none. */
+export const INVOCATION_HTTP_STATUS = 76;
+/** The invocation that the parent belongs to; 0 for none. */
+export const INVOCATION_PARENT_INVOCATION = 80;
+// INVOCATION_STATE
+export const INVOCATION_FREE = 0;
+export const INVOCATION_QUEUED = 1;
+/** Taken by an executor: it runs or is suspended. */
+export const INVOCATION_RUNNING = 2;
+/** Ended, and on its way to the inbox of who asked. */
+export const INVOCATION_ENDED = 3;
+/** Out of the inbox: who asked may take its response. */
+export const INVOCATION_ARRIVED = 4;
+
+// Queues of an executor; entries are handles of invocations, generation << 16 | index.
+export const OFFERS_TABLE = 0x0180_0000;
+export const OFFERS_SIZE = 65536;
+/** Entries; a power of two. */
+export const OFFERS_MAX = 16384;
+export const RING_TABLE = 0x01c0_0000;
+export const RING_SIZE = 256;
+export const RING_MAX = 64;
 
 // Homes. `base` is the address of the header; the function's address 0 is at base + header size, so nothing a function
 // can compute reaches the header: effective addresses start at base + header size.
@@ -183,8 +296,22 @@ export const HOME_FAULT_ADDRESS = 52;
 export const HOME_FAULT_ACCESS = 56;
 /** Pages that `memory.size` reports. */
 export const HOME_MEMORY_PAGES = 60;
-/** The invocation ends when CONTROL_NOW_MS reaches this. Of a host PD: the deadline of the next root invocation. */
+/**
+ * When CONTROL_NOW_MS reaches this, the guard's check looks closer. It is HOME_END_MS, or earlier to make it look:
+ * another thread may write it at any time, late ones to a wrong home do no harm.
+ */
 export const HOME_DEADLINE_MS = 64;
+/** The deadline: the invocation ends when CONTROL_NOW_MS reaches this. Of a host PD: that of what it enters next. */
+export const HOME_END_MS = 68;
+/** The invocation record that this PD belongs to; 0 for none, where INVOCATION_CANCELLED reads as 0 too. */
+export const HOME_INVOCATION = 72;
+/** Head of the list of invocations that this PD started and has not collected, and their number. */
+export const HOME_CHILDREN = 76;
+export const HOME_CHILD_COUNT = 80;
+/** Bytes of the VMAs that this PD owns, each counted as its class. */
+export const HOME_VMA_BYTES = 84;
+/** Bytes that it has logged. */
+export const HOME_LOG_BYTES = 88;
 /** From now to a deadline that nothing reaches. */
 export const DEADLINE_FAR_MS = 0x3fff_ffff;
 /** How far CONTROL_NOW_MS lies behind while something runs: the clock's interval of 2 ms, and what it rounds down. */
@@ -206,6 +333,8 @@ export const PD_CREATED = 1;
 export const PD_RUNNING = 2;
 /** An executor's own PD: always there. */
 export const PD_HOST = 3;
+/** Running, but not now: it waits for something, and its executor does other work. */
+export const PD_SUSPENDED = 4;
 
 /** Behind the memory limit of a home: static offsets below this need no check of their own. */
 export const RED_ZONE = 4096;
@@ -227,6 +356,8 @@ export const FAULT_ATOMIC_WAIT = 2;
 export const FAULT_SEGMENT = 3;
 /** The deadline has passed. Address and access say nothing. */
 export const FAULT_DEADLINE = 4;
+/** It was cancelled. Address and access say nothing. */
+export const FAULT_CANCELLED = 6;
 /** No fault yet: `memory.grow` was refused. When the function traps later, that is probably why. */
 export const FAULT_GROW_REFUSED = 5;
 

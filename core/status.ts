@@ -56,6 +56,20 @@ export const NO_SUCH_FIELD = 36;
 export const BAD_FIELD = 37;
 /** A pointer and length that the caller may not read or write. */
 export const BAD_POINTER = 38;
+/** As many invocations of this function run as may at once. */
+export const CONCURRENCY_EXCEEDED = 39;
+/** Too many invocations are outstanding: of the server, or started by this one. */
+export const INVOCATIONS_EXHAUSTED = 40;
+/** The invocation would own more bytes of ArgBufs than it may. */
+export const ARGBUFS_EXHAUSTED = 41;
+/** The invocation has logged as much as it may. */
+export const LOG_EXHAUSTED = 42;
+/** No invocation that the asker started has this handle (any more). */
+export const NO_SUCH_INVOCATION = 43;
+/** The function may not reach this address: it is not on its allow-list. */
+export const NOT_ALLOWED = 44;
+/** The host function failed in a way that is no fault of the function: nobody answered, the connection broke. */
+export const IO_FAILED = 45;
 
 // Faults of a callee: it is gone, with all it owned, the request included.
 /** An access outside its home and its VMAs. */
@@ -71,3 +85,9 @@ export const CALLEE_INTERNAL_ERROR = 68;
 export const CALLEE_BAD_RESPONSE = 69;
 /** Its deadline passed, which was earlier than the caller's. */
 export const CALLEE_DEADLINE = 70;
+/** It was cancelled. */
+export const CALLEE_CANCELLED = 71;
+/** Its executor was replaced while it ran there. */
+export const CALLEE_EXECUTOR_LOST = 72;
+/** Its response is larger than the server allows. */
+export const CALLEE_RESPONSE_TOO_LARGE = 73;
