@@ -2,9 +2,11 @@
 import {
   CONTROL_CALL_DEPTH_MAX,
   CONTROL_EXECUTORS,
+  EXECUTOR_DOOMED,
   CONTROL_HOME_FREE,
   CONTROL_LOCK,
   CONTROL_MAGIC,
+  CONTROL_NOW_MS,
   GRANULE_COUNT,
   GRANULE_TABLE,
   HOME_ALIGNMENT,
@@ -23,6 +25,8 @@ const RANGE_NEXT: u32 = 4;
 
 /** No holder keeps the lock longer than a few microseconds; after this many tries something is broken. */
 const LOCK_TRIES_MAX: u32 = 1 << 28;
+/** After so many tries somebody else has set the time several times over. */
+const CLOCK_TRIES_MAX = 64;
 /** Frames that `reserveStack` needs: more than any path from an exported operation. */
 const STACK_RESERVE_FRAMES: u32 = 48;
 /** The same for `reserveHostStack`. */
@@ -47,14 +51,19 @@ export function initialise(callDepthMax: u32): u32 {
 }
 
 /**
- * Takes the lock. Call `reserveStack` first: a stack overflow between `lock` and `unlock` would leave it taken.
- * Not re-entrant.
+ * Takes the lock for an executor (0: for nobody whose thread is ever ended). Call `reserveStack` first: a stack overflow
+ * between `lock` and `unlock` would leave it taken. Not re-entrant. Traps, without the lock, in a thread that is doomed: see
+ * `executorDoom`.
  */
 // @ts-ignore: decorator
 @inline
-export function lock(): void {
+export function lock(executor: u32): void {
   for (let tries: u32 = 0; tries < LOCK_TRIES_MAX; tries++) {
-    if (atomic.load<u32>(CONTROL_LOCK) == 0 && atomic.cmpxchg<u32>(CONTROL_LOCK, 0, 1) == 0) return;
+    if (atomic.load<u32>(CONTROL_LOCK) != 0 || atomic.cmpxchg<u32>(CONTROL_LOCK, 0, 1) != 0) continue;
+    // With executor 0 this reads the page at address 0, where all is 0.
+    if (atomic.load<u32>(executor, EXECUTOR_DOOMED) == 0) return;
+    unlock();
+    break;
   }
   unreachable();
 }
@@ -63,6 +72,16 @@ export function lock(): void {
 @inline
 export function unlock(): void {
   atomic.store<u32>(CONTROL_LOCK, 0);
+}
+
+/** Sets the time, unless it is later already: another thread may have looked at the clock after the caller did. */
+export function clockAdvance(nowMs: u32): void {
+  let seen = atomic.load<u32>(CONTROL_NOW_MS);
+  for (let i = 0; i < CLOCK_TRIES_MAX && <i32>(nowMs - seen) > 0; i++) {
+    const found = atomic.cmpxchg<u32>(CONTROL_NOW_MS, seen, nowMs);
+    if (found == seen) return;
+    seen = found;
+  }
 }
 
 /**
@@ -150,7 +169,7 @@ function alignHomeSize(size: u32): u32 {
 /** Free home memory in bytes, for statistics and tests. */
 export function homeMemoryFree(): u32 {
   reserveStack();
-  lock();
+  lock(0);
   let sum: u32 = 0;
   let range = load<u32>(CONTROL_HOME_FREE);
   for (let i = 0; range != 0 && i < 1 << 19; i++) {

@@ -64,7 +64,7 @@ function isReserved(granule: u32): bool {
 export function refill(executor: u32, shift: u32): bool {
   reserveStack();
   const list = executor + EXECUTOR_FREE + ((shift - CLASS_SHIFT_MIN) << 3);
-  lock();
+  lock(executor);
   let filled = fillFromShared(list, shift) || fillByCarving(list, shift);
   if (!filled && reclaimGranules(executor)) filled = fillByCarving(list, shift);
   unlock();

@@ -2,8 +2,13 @@
 import { giveHomeMemory, lock, reserveStack, takeHomeMemory, unlock } from './address-space';
 import { freeHome, poolOf, popPool } from './home';
 import {
+  EXECUTORS_MAX,
+  EXECUTOR_HOST,
+  EXECUTOR_SIZE,
+  EXECUTOR_TABLE,
   FUNCTIONS_MAX,
   FUNCTION_CHUNK_SHIFT,
+  FUNCTION_CONCURRENCY,
   FUNCTION_FREE,
   FUNCTION_GLOBALS_IMAGE,
   FUNCTION_GLOBALS_SIZE,
@@ -14,6 +19,7 @@ import {
   FUNCTION_IMAGE,
   FUNCTION_IMAGE_END,
   FUNCTION_LIVE,
+  FUNCTION_LIVE_PDS,
   FUNCTION_MAP_OFFSET,
   FUNCTION_MAP_SIZE,
   FUNCTION_MEMORY_LIMIT,
@@ -21,12 +27,20 @@ import {
   FUNCTION_RETIRED,
   FUNCTION_SIZE,
   FUNCTION_STATE,
+  FUNCTION_SUSPENDS,
   FUNCTION_TABLE,
   FUNCTION_TIMEOUT_MS,
+  FUNCTION_VMA_BYTES_MAX,
+  HOME_EXECUTOR,
   HOME_FUNCTION,
   HOME_GLOBALS,
   HOME_MEMORY_PAGES,
+  HOME_STATE,
   MEMORY_LIMIT_MAX,
+  PD_UNMADE,
+  POOL_COUNT,
+  POOL_CREATED,
+  POOL_DESTROYED,
   RED_ZONE,
   RESTORED_BEHIND,
   TIMEOUT_MS_MAX,
@@ -50,6 +64,8 @@ export function functionCreate(
   globalsSize: u32,
   homesMax: u32,
   timeoutMs: u32,
+  concurrencyMax: u32,
+  vmaBytesMax: u32,
 ): u32 {
   const chunks = ((memoryLimit + RED_ZONE - 1) >>> chunkShift) + 1;
   const sound =
@@ -87,6 +103,10 @@ export function functionCreate(
     store<u32>(descriptor, 0, FUNCTION_GLOBALS_SIZE);
     store<u32>(descriptor, 0, FUNCTION_HOMES);
     store<u32>(descriptor, timeoutMs, FUNCTION_TIMEOUT_MS);
+    store<u32>(descriptor, 0, FUNCTION_LIVE_PDS);
+    store<u32>(descriptor, concurrencyMax, FUNCTION_CONCURRENCY);
+    store<u32>(descriptor, vmaBytesMax, FUNCTION_VMA_BYTES_MAX);
+    store<u32>(descriptor, 0, FUNCTION_SUSPENDS);
     // One until it is sealed: the template.
     store<u32>(descriptor, 1, FUNCTION_HOMES_MAX);
     return descriptor;
@@ -108,7 +128,7 @@ export function functionSeal(handle: u32, globalsSize: u32, homesMax: u32, asker
   }
   const imageEnd = findImageEnd(base, descriptor);
   reserveStack();
-  lock();
+  lock(load<u32>(base, HOME_EXECUTOR));
   const image = takeHomeMemory(imageEnd + globalsSize + 16);
   unlock();
   if (failed(image)) return image;
@@ -157,7 +177,7 @@ export function functionDestroy(descriptor: u32): u32 {
   if (image != 0) {
     const size = load<u32>(descriptor, FUNCTION_IMAGE_END) + load<u32>(descriptor, FUNCTION_GLOBALS_SIZE) + 16;
     memory.fill(image, 0, size);
-    lock();
+    lock(0);
     giveHomeMemory(image, size);
     unlock();
   }
@@ -188,9 +208,40 @@ export function poolTrim(executor: u32, descriptor: u32, keep: u32): u32 {
   reserveStack();
   const pool = poolOf(executor, descriptor);
   let freed: u32 = 0;
-  while (load<u32>(pool, 4) > keep) {
-    freeHome(popPool(pool));
+  while (load<u32>(pool, POOL_COUNT) > keep) {
+    const base = popPool(pool);
+    // With no check of the thread's end in between: it is always known what is left to do.
+    store<u32>(base, PD_UNMADE, HOME_STATE);
+    freeHome(base);
     freed++;
   }
   return freed;
+}
+
+/** Notes that the call graph of a function reaches a host function that suspends; or asks, with `set` false. */
+export function functionSuspends(descriptor: u32, set: bool): u32 {
+  if (!isFunction(descriptor)) return 0;
+  if (set) store<u32>(descriptor, 1, FUNCTION_SUSPENDS);
+  return load<u32>(descriptor, FUNCTION_SUSPENDS);
+}
+
+/** PDs of a function that were created so far, over all executors; and how many of them live, as far as can be seen at once. */
+export function functionCreated(descriptor: u32): u64 {
+  return sumOverPools(descriptor, POOL_CREATED);
+}
+
+export function functionLive(descriptor: u32): u64 {
+  // In this order: what ends meanwhile is not missed.
+  const destroyed = sumOverPools(descriptor, POOL_DESTROYED);
+  return sumOverPools(descriptor, POOL_CREATED) - destroyed;
+}
+
+function sumOverPools(descriptor: u32, field: u32): u64 {
+  if (!isFunction(descriptor)) return 0;
+  let sum: u64 = 0;
+  for (let i: u32 = 0; i < <u32>EXECUTORS_MAX; i++) {
+    const executor = EXECUTOR_TABLE + i * EXECUTOR_SIZE;
+    if (load<u32>(executor, EXECUTOR_HOST) != 0) sum += load<u64>(poolOf(executor, descriptor) + field);
+  }
+  return sum;
 }

@@ -27,7 +27,10 @@ import {
   HOME_MEMORY_PAGES,
   HOME_NEXT,
   HOME_SLOT,
+  HOME_STATE,
+  PD_FREE,
   PD_TABLE,
+  PD_UNMADE,
   PDS_MAX,
   POOL_COUNT,
   POOL_HEAD,
@@ -69,11 +72,17 @@ function giveSlot(slot: u32): void {
 }
 
 /**
- * Takes zeroed memory of `size` for a home and gives it a slot of the PD table; call `reserveStack` first.
+ * Takes zeroed memory of `size` for a home, PD_UNMADE, and gives it a slot of the PD table; call `reserveStack` first.
  * Returns its base or a status.
  */
 export function newHome(executor: u32, descriptor: u32, size: u32): u32 {
-  lock();
+  lock(executor);
+  const homes = load<u32>(descriptor, FUNCTION_HOMES);
+  // A host's home has no function, and reads 0 from the page at address 0.
+  if (descriptor != 0 && homes >= load<u32>(descriptor, FUNCTION_HOMES_MAX)) {
+    unlock();
+    return HOMES_EXHAUSTED;
+  }
   const base = takeHomeMemory(size);
   if (failed(base)) {
     unlock();
@@ -85,45 +94,42 @@ export function newHome(executor: u32, descriptor: u32, size: u32): u32 {
     unlock();
     return slot;
   }
-  unlock();
   store<u32>(base, slot - 65536, HOME_SLOT);
   store<u32>(base, executor, HOME_EXECUTOR);
   store<u32>(base, descriptor, HOME_FUNCTION);
+  store<u32>(base, PD_UNMADE, HOME_STATE);
+  if (descriptor != 0) store<u32>(descriptor, homes + 1, FUNCTION_HOMES);
+  unlock();
   return base;
 }
 
 /** One more home for a function on an executor, pristine and in no pool. Returns its base or a status. */
 export function growPool(executor: u32, descriptor: u32): u32 {
-  // Before the count: an overflow in `newHome` would leave it one too high for ever.
   reserveStack();
-  const homes = atomic.add<u32>(descriptor, 1, FUNCTION_HOMES);
-  if (homes >= load<u32>(descriptor, FUNCTION_HOMES_MAX)) {
-    atomic.sub<u32>(descriptor, 1, FUNCTION_HOMES);
-    return HOMES_EXHAUSTED;
-  }
   const base = newHome(executor, descriptor, load<u32>(descriptor, FUNCTION_HOME_SIZE));
-  if (failed(base)) {
-    atomic.sub<u32>(descriptor, 1, FUNCTION_HOMES);
-    return base;
-  }
+  if (failed(base)) return base;
   const imageEnd = load<u32>(descriptor, FUNCTION_IMAGE_END);
   const memoryStart = base + load<u32>(descriptor, FUNCTION_HEADER_SIZE);
   memory.copy(memoryStart, load<u32>(descriptor, FUNCTION_IMAGE), imageEnd);
   restoreHeader(base, descriptor);
+  store<u32>(base, PD_FREE, HOME_STATE);
   return base;
 }
 
-/** Gives up a pristine home that is in no pool; call `reserveStack` before it is taken out of its pool. */
+/**
+ * Gives up a home that is in no pool and PD_UNMADE, with what is in its memory below the image's end zeroed; the rest must be.
+ * Call `reserveStack` before.
+ */
 export function freeHome(base: u32): void {
   const descriptor = load<u32>(base, HOME_FUNCTION);
-  const slot = load<u32>(base, HOME_SLOT);
-  const used = load<u32>(descriptor, FUNCTION_HEADER_SIZE) + load<u32>(descriptor, FUNCTION_IMAGE_END);
-  memory.fill(base, 0, used);
-  lock();
-  giveSlot(slot);
+  const headerSize = load<u32>(descriptor, FUNCTION_HEADER_SIZE);
+  memory.fill(base + headerSize, 0, load<u32>(descriptor, FUNCTION_IMAGE_END));
+  lock(load<u32>(base, HOME_EXECUTOR));
+  giveSlot(load<u32>(base, HOME_SLOT));
+  memory.fill(base, 0, headerSize);
   giveHomeMemory(base, load<u32>(descriptor, FUNCTION_HOME_SIZE));
+  store<u32>(descriptor, load<u32>(descriptor, FUNCTION_HOMES) - 1, FUNCTION_HOMES);
   unlock();
-  atomic.sub<u32>(descriptor, 1, FUNCTION_HOMES);
 }
 
 // @ts-ignore: decorator

@@ -83,10 +83,7 @@ export const VTE_WRITE_END = 8;
 export const VTE_END = 12;
 /** To how many PDs this VMA is granted beside its owner. */
 export const VTE_GRANTS = 16;
-/**
- * Links of the owner's list while mapped. Of a free VMA, VTE_NEXT links the free list, and VTE_PREVIOUS says whose list that
- * is: the executor's index + 1, or 0 for the shared one.
- */
+/** Links of the owner's list while mapped; VTE_NEXT links the free list otherwise. */
 export const VTE_NEXT = 20;
 export const VTE_PREVIOUS = 24;
 /** start | class shift. A start is a multiple of 128, so its low bits are free. */
@@ -121,11 +118,17 @@ export const EXECUTOR_INVOCATIONS_COUNT = 28;
 export const EXECUTOR_INVOCATIONS = 32;
 /** Free lists: for each class the head and the count. */
 export const EXECUTOR_FREE = 64;
-/** What a free list of an executor holds at most; what is freed beyond goes to the shared list. */
+/** What a free list of an executor holds at most, in VMAs and in bytes of its class; then half of it goes to the shared list. */
 export const FREE_LIST_MAX = 1024;
+export const FREE_LIST_BYTES_MAX = 0x10_0000;
 // What other threads write or look at often has cache lines of its own.
-/** Finished invocations that this thread asked for, the last one first; INVOCATION_NEXT links them. */
-export const EXECUTOR_INBOX = 256;
+/**
+ * Inbox, the invocations of this thread that have ended elsewhere: a queue that INVOCATION_NEXT links. The tail is where
+ * others add, the head where this thread takes; the stub stands for a record where the queue is empty.
+ */
+export const EXECUTOR_INBOX_TAIL = 256;
+export const EXECUTOR_INBOX_HEAD = 260;
+export const EXECUTOR_INBOX_STUB = 704;
 /** DOORBELL_AWAKE or DOORBELL_PARKED; what the thread waits on. */
 export const EXECUTOR_DOORBELL = 320;
 export const DOORBELL_AWAKE = 0;
@@ -237,9 +240,11 @@ export const INVOCATION_SIBLING_PREVIOUS = 56;
 export const INVOCATION_DEPTH = 60;
 /** f64: when it was asked for, in µs of the monotonic clock. */
 export const INVOCATION_QUEUED_US = 64;
-/** INVOCATION_IS_HTTP. */
 export const INVOCATION_FLAGS = 72;
+/** An HTTP request is behind it. */
 export const INVOCATION_IS_HTTP = 1;
+/** Who asked is gone: nobody takes the response. Set and read by the thread that asked. */
+export const INVOCATION_IS_ORPHAN = 2;
 /** HTTP status that the function set; 0 for none. */
 export const INVOCATION_HTTP_STATUS = 76;
 /** The invocation that the parent belongs to; 0 for none. */
@@ -305,11 +310,12 @@ export const HOME_DEADLINE_MS = 64;
 export const HOME_END_MS = 68;
 /** The invocation record that this PD belongs to; 0 for none, where INVOCATION_CANCELLED reads as 0 too. */
 export const HOME_INVOCATION = 72;
-/** Head of the list of invocations that this PD started and has not collected, and their number. */
-export const HOME_CHILDREN = 76;
-export const HOME_CHILD_COUNT = 80;
 /** Bytes of the VMAs that this PD owns, each counted as its class. */
-export const HOME_VMA_BYTES = 84;
+export const HOME_VMA_BYTES = 76;
+/** Head of the list of invocations that this PD started and has not collected, and their number. */
+export const HOME_CHILDREN = 80;
+export const HOME_CHILD_COUNT = 84;
+export const CHILDREN_MAX = 16384;
 /** Bytes that it has logged. */
 export const HOME_LOG_BYTES = 88;
 /** From now to a deadline that nothing reaches. */
@@ -328,6 +334,7 @@ export const GRANT_SHIFT_B = 11;
 export const GRANT_MASK = 0x3fc;
 
 // States of a PD.
+/** Pristine, in the pool of its executor. */
 export const PD_FREE = 0;
 export const PD_CREATED = 1;
 export const PD_RUNNING = 2;
@@ -335,6 +342,8 @@ export const PD_RUNNING = 2;
 export const PD_HOST = 3;
 /** Running, but not now: it waits for something, and its executor does other work. */
 export const PD_SUSPENDED = 4;
+/** Not pristine yet, or not any more, and in no pool: about to become a home, or to be given back. */
+export const PD_UNMADE = 5;
 
 /** Behind the memory limit of a home: static offsets below this need no check of their own. */
 export const RED_ZONE = 4096;

@@ -1,26 +1,58 @@
 /** PrivLib: the trusted library, the only code that writes the VMA table, PDs and homes. This is the list of all it does. */
-export { homeMemoryFree, initialise, reserveHostStack } from './address-space';
+export { clockAdvance, homeMemoryFree, initialise, reserveHostStack } from './address-space';
 export { argBufNew, translate } from './arg-buf';
 export { callAbort, callEnter, callLeave } from './call';
 export {
   functionCreate,
+  functionCreated,
   functionDestroy,
   functionHomes,
+  functionLive,
   functionRetire,
   functionSeal,
+  functionSuspends,
   poolTrim,
 } from './function';
 export {
+  invocationAbort,
+  invocationArrived,
+  invocationCancel,
+  invocationCollect,
+  invocationEnd,
+  invocationEnter,
+  invocationLeave,
+  invocationNew,
+  invocationRecord,
+  invocationSetFields,
+  invocationState,
+  invocationTake,
+} from './invocation';
+export {
   executorCreate,
   executorHost,
+  executorIdle,
   pdCreate,
   pdDestroy,
   pdEnter,
   pdExit,
   pdHandle,
   pdHome,
+  pdResume,
+  pdSuspend,
   vmaMove,
   vmaShare,
 } from './protection-domain';
+export {
+  executorHasWork,
+  executorPark,
+  executorWake,
+  offerPop,
+  offerPush,
+  ringAdvance,
+  ringLength,
+  ringPeek,
+  ringPush,
+} from './queue';
+export { executorDoom, executorRecover } from './recovery';
 export { vmaRelease } from './grant';
 export { vmaLength, vmaMap, vmaProtect, vmaResize, vmaUnmap } from './vma-table';

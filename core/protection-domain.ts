@@ -9,6 +9,7 @@ import { reserveStack } from './address-space';
 import { isFunction, poolTrim } from './function';
 import { dropGrants, grant } from './grant';
 import { growPool, newHome, poolOf, popPool, pushPool, restoreHome } from './home';
+import { dropChildren } from './invocation';
 import {
   CLOCK_LAG_MS,
   CONTROL_CALL_DEPTH_MAX,
@@ -18,35 +19,49 @@ import {
   EXECUTORS_MAX,
   EXECUTOR_CURRENT,
   EXECUTOR_HOST,
+  EXECUTOR_INBOX_HEAD,
+  EXECUTOR_INBOX_STUB,
+  EXECUTOR_INBOX_TAIL,
   EXECUTOR_INDEX,
+  EXECUTOR_INVOCATION,
   EXECUTOR_PDS,
   EXECUTOR_SIZE,
   EXECUTOR_TABLE,
   FAULT_NONE,
+  FUNCTION_CONCURRENCY,
   FUNCTION_LIVE,
+  FUNCTION_LIVE_PDS,
   FUNCTION_RETIRED,
   FUNCTION_STATE,
   FUNCTION_TIMEOUT_MS,
   HOME_CALLER,
+  HOME_CHILDREN,
   HOME_DEADLINE_MS,
   HOME_DEPTH,
+  HOME_END_MS,
   HOME_EXECUTOR,
   HOME_FAULT_KIND,
   HOME_FUNCTION,
   HOME_GLOBALS,
   HOME_GRANTS,
+  HOME_INVOCATION,
+  HOME_LOG_BYTES,
   HOME_PD,
   HOME_SLOT,
   HOME_STATE,
+  HOME_VMA_BYTES,
   PDS_MAX,
   PD_CREATED,
   PD_FREE,
   PD_GENERATIONS,
   PD_HOST,
   PD_RUNNING,
+  PD_SUSPENDED,
   PD_TABLE,
+  POOL_CREATED,
+  POOL_DESTROYED,
 } from './layout';
-import { CALL_DEPTH_EXCEEDED, OK, SHARED, STALE_PD, TABLE_EXHAUSTED, UNKNOWN_FUNCTION, WRONG_STATE } from './status';
+import { CALL_DEPTH_EXCEEDED, CONCURRENCY_EXCEEDED, OK, SHARED, STALE_PD, TABLE_EXHAUSTED, UNKNOWN_FUNCTION, WRONG_STATE } from './status';
 import { checkDeadline, dropOwned, failed, isShared, mayAsk, moveVma, ownVte } from './vma-table';
 
 /** Sets up the next executor with a PD of its own, the host's. Returns the address of its control block or a status. */
@@ -62,9 +77,11 @@ export function executorCreate(): u32 {
   store<u32>(executor, index, EXECUTOR_INDEX);
   store<u32>(host, (1 << 16) | load<u32>(host, HOME_SLOT), HOME_PD);
   store<u32>(host, PD_HOST, HOME_STATE);
-  store<u32>(host, load<u32>(CONTROL_NOW_MS) + DEADLINE_FAR_MS, HOME_DEADLINE_MS);
+  store<u32>(host, load<u32>(CONTROL_NOW_MS) + DEADLINE_FAR_MS, HOME_END_MS);
   store<u32>(executor, host, EXECUTOR_HOST);
   store<u32>(executor, host, EXECUTOR_CURRENT);
+  store<u32>(executor, executor + EXECUTOR_INBOX_STUB, EXECUTOR_INBOX_HEAD);
+  store<u32>(executor, executor + EXECUTOR_INBOX_STUB, EXECUTOR_INBOX_TAIL);
   return executor;
 }
 
@@ -96,7 +113,8 @@ export function pdHome(handle: u32): u32 {
 
 /**
  * Creates a PD for an invocation of a function, called by the asker, with the earlier of the asker's deadline and the
- * function's own. Returns its handle, or STALE_PD, UNKNOWN_FUNCTION, CALL_DEPTH_EXCEEDED, HOMES_EXHAUSTED, HOME_MEMORY_EXHAUSTED, TABLE_EXHAUSTED.
+ * function's own. Returns its handle, or STALE_PD, UNKNOWN_FUNCTION, CALL_DEPTH_EXCEEDED, CONCURRENCY_EXCEEDED, HOMES_EXHAUSTED,
+ * HOME_MEMORY_EXHAUSTED, TABLE_EXHAUSTED.
  */
 export function pdCreate(descriptor: u32, asker: u32): u32 {
   if (!mayAsk(asker)) return STALE_PD;
@@ -113,10 +131,17 @@ export function createPd(asker: u32, descriptor: u32): u32 {
   if (depth - 1 > load<u32>(CONTROL_CALL_DEPTH_MAX)) return CALL_DEPTH_EXCEEDED;
   checkDeadline(asker);
   const executor = load<u32>(asker, HOME_EXECUTOR);
-  let base = popPool(poolOf(executor, descriptor));
+  const pool = poolOf(executor, descriptor);
+  let base = popPool(pool);
   if (base == 0) {
     base = growPool(executor, descriptor);
     if (failed(base)) return base;
+  }
+  const concurrency = load<u32>(descriptor, FUNCTION_CONCURRENCY);
+  if (concurrency != 0 && atomic.add<u32>(descriptor, 1, FUNCTION_LIVE_PDS) >= concurrency) {
+    atomic.sub<u32>(descriptor, 1, FUNCTION_LIVE_PDS);
+    pushPool(pool, base);
+    return CONCURRENCY_EXCEEDED;
   }
   // 1 to 65,535: with 0 a handle would look like a status.
   const slot = load<u32>(base, HOME_SLOT);
@@ -126,9 +151,16 @@ export function createPd(asker: u32, descriptor: u32): u32 {
   store<u32>(base, (generation << 16) | slot, HOME_PD);
   store<u32>(base, asker, HOME_CALLER);
   store<u32>(base, depth, HOME_DEPTH);
-  store<u32>(base, deadlineFor(asker, descriptor), HOME_DEADLINE_MS);
+  const end = deadlineFor(asker, descriptor);
+  store<u32>(base, end, HOME_DEADLINE_MS);
+  store<u32>(base, end, HOME_END_MS);
+  store<u32>(base, load<u32>(asker, HOME_INVOCATION), HOME_INVOCATION);
+  store<u32>(base, 0, HOME_VMA_BYTES);
+  store<u64>(base, 0, HOME_CHILDREN);
+  store<u32>(base, 0, HOME_LOG_BYTES);
   store<u32>(base, PD_CREATED, HOME_STATE);
   store<u32>(executor, load<u32>(executor, EXECUTOR_PDS) + 1, EXECUTOR_PDS);
+  store<u64>(pool, load<u64>(pool, POOL_CREATED) + 1, POOL_CREATED);
   return base;
 }
 
@@ -136,7 +168,7 @@ export function createPd(asker: u32, descriptor: u32): u32 {
 // @ts-ignore: decorator
 @inline
 function deadlineFor(asker: u32, descriptor: u32): u32 {
-  const inherited = load<u32>(asker, HOME_DEADLINE_MS);
+  const inherited = load<u32>(asker, HOME_END_MS);
   const own = load<u32>(CONTROL_NOW_MS) + load<u32>(descriptor, FUNCTION_TIMEOUT_MS) + CLOCK_LAG_MS;
   return <i32>(own - inherited) < 0 ? own : inherited;
 }
@@ -216,14 +248,46 @@ export function pdDestroy(handle: u32, asker: u32): u32 {
 export function destroyPd(base: u32): void {
   const descriptor = load<u32>(base, HOME_FUNCTION);
   const executor = load<u32>(base, HOME_EXECUTOR);
+  if (load<u32>(base, HOME_CHILDREN) != 0) dropChildren(base);
   if (load<u32>(base, HOME_GRANTS) != 0) dropGrants(base);
   dropOwned(base);
   restoreHome(base, descriptor);
   store<u32>(base, 0, HOME_PD);
   store<u32>(base, PD_FREE, HOME_STATE);
   store<u32>(executor, load<u32>(executor, EXECUTOR_PDS) - 1, EXECUTOR_PDS);
-  pushPool(poolOf(executor, descriptor), base);
+  if (load<u32>(descriptor, FUNCTION_CONCURRENCY) != 0) atomic.sub<u32>(descriptor, 1, FUNCTION_LIVE_PDS);
+  const pool = poolOf(executor, descriptor);
+  store<u64>(pool, load<u64>(pool, POOL_DESTROYED) + 1, POOL_DESTROYED);
+  pushPool(pool, base);
   if (load<u32>(descriptor, FUNCTION_STATE) == FUNCTION_RETIRED) poolTrim(executor, descriptor, 0);
+}
+
+/**
+ * The running PD waits for something on a stack of its own: its executor is the host's until `pdResume`. Also for a caller
+ * of a suspended PD. For the executor itself, on its own thread.
+ */
+export function pdSuspend(base: u32): u32 {
+  if (load<u32>(base, HOME_STATE) != PD_RUNNING) return WRONG_STATE;
+  store<u32>(base, PD_SUSPENDED, HOME_STATE);
+  executorIdle(load<u32>(base, HOME_EXECUTOR));
+  return OK;
+}
+
+/** It runs again. WRONG_STATE, having done nothing, unless it is suspended and nothing else runs on its executor. */
+export function pdResume(base: u32): u32 {
+  const executor = load<u32>(base, HOME_EXECUTOR);
+  const isIdle = load<u32>(executor, EXECUTOR_CURRENT) == load<u32>(executor, EXECUTOR_HOST);
+  if (load<u32>(base, HOME_STATE) != PD_SUSPENDED || !isIdle) return WRONG_STATE;
+  store<u32>(base, PD_RUNNING, HOME_STATE);
+  store<u32>(executor, base, EXECUTOR_CURRENT);
+  store<u32>(executor, load<u32>(base, HOME_INVOCATION), EXECUTOR_INVOCATION);
+  return OK;
+}
+
+/** Nothing runs on an executor now but its host: also where a callee has just been left whose caller is suspended. */
+export function executorIdle(executor: u32): void {
+  store<u32>(executor, load<u32>(executor, EXECUTOR_HOST), EXECUTOR_CURRENT);
+  store<u32>(executor, 0, EXECUTOR_INVOCATION);
 }
 
 /** Moves a VMA of the asker to a PD that it created and that does not run, or to its caller. */

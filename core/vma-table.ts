@@ -19,15 +19,23 @@ import {
   EXECUTOR_CURRENT,
   EXECUTOR_FREE,
   EXECUTOR_VMAS,
+  FAULT_CANCELLED,
   FAULT_DEADLINE,
+  FREE_LIST_BYTES_MAX,
   FREE_LIST_MAX,
+  FUNCTION_VMA_BYTES_MAX,
   GRANULE_SHIFT,
   GRANULE_TABLE,
   HOME_DEADLINE_MS,
   HOME_DEPTH,
+  HOME_END_MS,
   HOME_EXECUTOR,
   HOME_FAULT_KIND,
+  HOME_FUNCTION,
+  HOME_INVOCATION,
   HOME_OWNED,
+  HOME_VMA_BYTES,
+  INVOCATION_CANCELLED,
   NULL_SHIFT,
   OWNER_NOBODY,
   PERMISSION_NONE,
@@ -44,6 +52,7 @@ import {
   VTE_WRITE_END,
 } from './layout';
 import {
+  ARGBUFS_EXHAUSTED,
   BAD_PERMISSION,
   CLASS_EXHAUSTED,
   NOT_A_VMA,
@@ -79,10 +88,21 @@ export function mayAsk(asker: u32): bool {
 @inline
 export function checkDeadline(asker: u32): void {
   const late = <i32>(load<u32>(CONTROL_NOW_MS) - load<u32>(asker, HOME_DEADLINE_MS)) >= 0;
-  if (late && load<u32>(asker, HOME_DEPTH) != 0) {
+  if (late && load<u32>(asker, HOME_DEPTH) != 0) interrupted(asker);
+}
+
+/** What the guard's `jord:interrupted` does: HOME_DEADLINE_MS may be early only to make us look here. */
+function interrupted(asker: u32): void {
+  const end = load<u32>(asker, HOME_END_MS);
+  if (load<u32>(load<u32>(asker, HOME_INVOCATION), INVOCATION_CANCELLED) != 0) {
+    store<u32>(asker, FAULT_CANCELLED, HOME_FAULT_KIND);
+    unreachable();
+  }
+  if (<i32>(load<u32>(CONTROL_NOW_MS) - end) >= 0) {
     store<u32>(asker, FAULT_DEADLINE, HOME_FAULT_KIND);
     unreachable();
   }
+  store<u32>(asker, end, HOME_DEADLINE_MS);
 }
 
 // @ts-ignore: decorator
@@ -123,9 +143,17 @@ export function ownVte(asker: u32, address: u32): u32 {
   return load<u32>(vte, VTE_OWNER) == asker ? vte : NOT_THE_OWNER;
 }
 
+/** What a VMA counts as: the size of its class. */
 // @ts-ignore: decorator
 @inline
-function link(vte: u32, owner: u32): void {
+function sizeOf(vte: u32): u32 {
+  return 1 << (load<u32>(vte, VTE_START) & 31);
+}
+
+// @ts-ignore: decorator
+@inline
+export function link(vte: u32, owner: u32): void {
+  store<u32>(owner, load<u32>(owner, HOME_VMA_BYTES) + sizeOf(vte), HOME_VMA_BYTES);
   const head = load<u32>(owner, HOME_OWNED);
   store<u32>(vte, head, VTE_NEXT);
   store<u32>(vte, 0, VTE_PREVIOUS);
@@ -135,7 +163,8 @@ function link(vte: u32, owner: u32): void {
 
 // @ts-ignore: decorator
 @inline
-function unlink(vte: u32, owner: u32): void {
+export function unlink(vte: u32, owner: u32): void {
+  store<u32>(owner, load<u32>(owner, HOME_VMA_BYTES) - sizeOf(vte), HOME_VMA_BYTES);
   const next = load<u32>(vte, VTE_NEXT);
   const previous = load<u32>(vte, VTE_PREVIOUS);
   if (next != 0) store<u32>(next, previous, VTE_PREVIOUS);
@@ -160,7 +189,7 @@ function isPermission(permission: u32): bool {
 /**
  * Maps a VMA of exactly `length` bytes, read and write, for the asker. Its content is what the last owner left: a guest
  * gets ArgBufs through `argBufNew`, which clears them.
- * Returns its address, or TOO_LARGE, CLASS_EXHAUSTED, STALE_PD.
+ * Returns its address, or TOO_LARGE, CLASS_EXHAUSTED, ARGBUFS_EXHAUSTED, STALE_PD.
  */
 export function vmaMap(length: u32, asker: u32): u32 {
   if (!mayAsk(asker)) return STALE_PD;
@@ -172,6 +201,9 @@ export function vmaMap(length: u32, asker: u32): u32 {
 export function mapVma(asker: u32, length: u32): u32 {
   const shift = classShiftOf(length);
   if (shift > <u32>CLASS_SHIFT_MAX) return TOO_LARGE;
+  // A host has no function and so no limit: the page at address 0 is all 0.
+  const bytesMax = load<u32>(load<u32>(asker, HOME_FUNCTION), FUNCTION_VMA_BYTES_MAX);
+  if (bytesMax != 0 && load<u32>(asker, HOME_VMA_BYTES) + (1 << shift) > bytesMax) return ARGBUFS_EXHAUSTED;
   const executor = load<u32>(asker, HOME_EXECUTOR);
   const list = executor + EXECUTOR_FREE + ((shift - CLASS_SHIFT_MIN) << 3);
   if (load<u32>(list) == 0 && !refill(executor, shift)) return CLASS_EXHAUSTED;
@@ -202,7 +234,10 @@ export function vmaUnmap(address: u32, asker: u32): u32 {
   return OK;
 }
 
-/** Puts a VMA that nobody has any more on the executor's free list, or on the shared one when that is full. */
+/**
+ * Puts a VMA that nobody has any more on the executor's free list; when that is full, half of it goes to the shared one.
+ * Its thread can be ended where it waits for the lock, but then the VMA is on the list.
+ */
 // @ts-ignore: decorator
 @inline
 export function release(vte: u32, executor: u32): void {
@@ -212,23 +247,27 @@ export function release(vte: u32, executor: u32): void {
   store<u32>(executor, load<u32>(executor, EXECUTOR_VMAS) - 1, EXECUTOR_VMAS);
   const shift = load<u32>(vte, VTE_START) & 31;
   const list = executor + EXECUTOR_FREE + ((shift - CLASS_SHIFT_MIN) << 3);
-  const count = load<u32>(list, 4);
-  if (count >= <u32>FREE_LIST_MAX) {
-    releaseShared(vte, shift);
-    return;
-  }
+  const count = load<u32>(list, 4) + 1;
   store<u32>(vte, load<u32>(list), VTE_NEXT);
   store<u32>(list, vte);
-  store<u32>(list, count + 1, 4);
+  store<u32>(list, count, 4);
+  const most = min<u32>(FREE_LIST_MAX, <u32>FREE_LIST_BYTES_MAX >>> shift);
+  if (count > most) spill(executor, list, shift, count - (most >>> 1));
 }
 
+/** Moves the first `count` VMAs of an executor's free list to the shared one. */
 // @ts-ignore: decorator
 @inline
-function releaseShared(vte: u32, shift: u32): void {
-  const head = CONTROL_SHARED_FREE + ((shift - CLASS_SHIFT_MIN) << 2);
-  lock();
-  store<u32>(vte, load<u32>(head), VTE_NEXT);
-  store<u32>(head, vte);
+function spill(executor: u32, list: u32, shift: u32, count: u32): void {
+  const shared = CONTROL_SHARED_FREE + ((shift - CLASS_SHIFT_MIN) << 2);
+  lock(executor);
+  const first = load<u32>(list);
+  let last = first;
+  for (let i: u32 = 1; i < count; i++) last = load<u32>(last, VTE_NEXT);
+  store<u32>(list, load<u32>(last, VTE_NEXT));
+  store<u32>(list, load<u32>(list, 4) - count, 4);
+  store<u32>(last, load<u32>(shared), VTE_NEXT);
+  store<u32>(shared, first);
   unlock();
 }
 

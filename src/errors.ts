@@ -41,6 +41,11 @@ export const ERRORS = {
   FUNCTION_FAULT: { status: 502, exit: 5, title: 'The function failed' },
   DEADLINE_EXCEEDED: { status: 504, exit: 5, title: 'The function did not end before its deadline' },
   HOMES_EXHAUSTED: { status: 503, exit: 6, title: 'All homes of the function are in use' },
+  CONCURRENCY_EXCEEDED: { status: 503, exit: 6, title: 'As many invocations of the function run as may at once' },
+  OVERLOADED: { status: 503, exit: 6, title: 'The server has more to do than it can' },
+  RESPONSE_TOO_LARGE: { status: 502, exit: 5, title: 'The response of the function is larger than the limit' },
+  INVOCATION_CANCELLED: { status: 503, exit: 6, title: 'The invocation was cancelled' },
+  EXECUTOR_LOST: { status: 503, exit: 6, title: 'The executor was replaced while the function ran' },
   ADDRESS_SPACE_EXHAUSTED: { status: 503, exit: 6, title: 'The address space has no room left for this' },
 
   // The server

@@ -70,6 +70,8 @@ export class Fixture {
       globalsSize,
       1,
       timeoutMs,
+      0,
+      0,
     );
     if (failed(descriptor)) throw new Error(`functionCreate: ${descriptor}`);
     const made = { descriptor, headerSize, memoryLimit, mapOffset, chunkShift, globalsSize };

@@ -19,6 +19,13 @@ export const ABI_FUNCTIONS = {
   resolve: type(2, 'i32'),
   call: type(2, 'i32'),
   call_name: type(3, 'i32'),
+  start: type(2, 'i32'),
+  wait: type(1, 'i32'),
+  wait_any: type(2, 'i32'),
+  wait_all: type(2, 'i32'),
+  cancel: type(1, 'i32'),
+  sleep: type(1, 'i32'),
+  fetch: type(1, 'i32'),
   log: type(3, 'i32'),
   time: type(0, 'f64'),
   random: type(2, 'i32'),
@@ -28,6 +35,11 @@ export const ABI_FUNCTIONS = {
 } as const satisfies Record<string, FunctionType>;
 
 export type AbiFunction = keyof typeof ABI_FUNCTIONS;
+
+/** Those that can suspend the invocation. */
+export const SUSPENDING_FUNCTIONS: readonly AbiFunction[] = ['wait', 'wait_any', 'wait_all', 'sleep', 'fetch'];
+/** Those that need the HTTP side of the invocation. */
+export const HTTP_FUNCTIONS: readonly AbiFunction[] = ['request_field', 'request_fields', 'response_field'];
 
 /** The same by `module.name`, as the guard takes it. */
 export const ABI_IMPORTS: ReadonlyMap<string, FunctionType> = new Map(

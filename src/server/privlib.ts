@@ -12,10 +12,42 @@ import { JordError } from '../errors.ts';
 export interface PrivLib {
   initialise(callDepthMax: number): number;
   homeMemoryFree(): number;
+  clockAdvance(nowMs: number): void;
   /** Throws a RangeError, which no function can catch, unless much stack is left. */
   reserveHostStack(): void;
   executorCreate(): number;
   executorHost(executor: number): number;
+  executorIdle(executor: number): void;
+  executorDoom(executor: number): void;
+  executorRecover(executor: number): number;
+  executorHasWork(executor: number): number;
+  executorPark(executor: number): number;
+  executorWake(executor: number): number;
+  ringPush(executor: number, handle: number, bound: number): number;
+  ringLength(executor: number): number;
+  ringPeek(executor: number): number;
+  ringAdvance(executor: number): void;
+  offerPush(executor: number, handle: number): number;
+  offerPop(executor: number): number;
+  invocationNew(
+    id: number,
+    request: number,
+    fields: number,
+    flags: number,
+    queuedUs: number,
+    asker: number,
+  ): number;
+  invocationTake(handle: number, executor: number): number;
+  invocationEnter(record: number, descriptor: number, asker: number): number;
+  invocationLeave(record: number, response: number, bytesMax: number, base: number, asker: number): number;
+  invocationAbort(record: number, status: number, base: number, asker: number): number;
+  invocationSetFields(record: number, fields: number, httpStatus: number, host: number): number;
+  invocationEnd(record: number, executor: number): void;
+  invocationArrived(executor: number): number;
+  invocationState(handle: number, asker: number): number;
+  invocationRecord(handle: number, asker: number): number;
+  invocationCollect(handle: number, asker: number): number;
+  invocationCancel(handle: number, status: number, asker: number): number;
   functionCreate(
     headerSize: number,
     memoryLimit: number,
@@ -26,11 +58,16 @@ export interface PrivLib {
     globalsSize: number,
     homesMax: number,
     timeoutMs: number,
+    concurrencyMax: number,
+    vmaBytesMax: number,
   ): number;
   functionSeal(handle: number, globalsSize: number, homesMax: number, asker: number): number;
   functionRetire(descriptor: number): number;
   functionDestroy(descriptor: number): number;
   functionHomes(descriptor: number): number;
+  functionCreated(descriptor: number): bigint;
+  functionLive(descriptor: number): bigint;
+  functionSuspends(descriptor: number, set: number): number;
   poolTrim(executor: number, descriptor: number, keep: number): number;
   pdCreate(descriptor: number, asker: number): number;
   pdEnter(handle: number, asker: number): number;
@@ -38,6 +75,8 @@ export interface PrivLib {
   pdDestroy(handle: number, asker: number): number;
   pdHandle(base: number): number;
   pdHome(handle: number): number;
+  pdSuspend(base: number): number;
+  pdResume(base: number): number;
   callEnter(descriptor: number, request: number, asker: number): number;
   callLeave(response: number, base: number, asker: number): number;
   callAbort(base: number, asker: number): number;

@@ -6,6 +6,10 @@ export interface DeployOptions {
   readonly memoryLimitBytes?: number;
   /** How long an invocation may take, in ms: 1 to 3,600,000. Default: 10,000. Its initialisation has as long. */
   readonly deadlineMs?: number;
+  /** Most invocations at once, over all executors, nested ones included: 1 to 65,535. Default: no limit. */
+  readonly concurrency?: number;
+  /** Where it may `fetch` from: docs/abi.md. Default: nowhere. */
+  readonly fetchAllow?: readonly string[];
 }
 
 /** What is known of a deployed function; plain JSON. */
@@ -19,6 +23,9 @@ export interface FunctionInfo {
   readonly memoryInitialBytes: number;
   readonly memoryLimitBytes: number;
   readonly deadlineMs: number;
+  /** Most invocations at once; null for no limit. */
+  readonly concurrency: number | null;
+  readonly fetchAllow: readonly string[];
   /** ISO 8601. */
   readonly deployedAt: string;
   /** What it imports, as `module.name`. */
@@ -43,6 +50,30 @@ export interface InvokeOptions {
   /** How long it may take from now on, in ms: 1 to 3,600,000. It only shortens what the function has. */
   readonly deadlineMs?: number;
   readonly http?: HttpRequest;
+  /** Whoever has it can cancel the invocation. For one invocation only. */
+  readonly cancellation?: Cancellation;
+}
+
+/** Cancels an invocation: a queued one never begins, one that runs ends at its next check, one that waits ends at once. */
+export class Cancellation {
+  #isCancelled = false;
+  #handler: (() => void) | undefined;
+
+  /** The invocation fails with INVOCATION_CANCELLED, unless it has ended. */
+  cancel(): void {
+    if (this.#isCancelled) return;
+    this.#isCancelled = true;
+    this.#handler?.();
+  }
+
+  get isCancelled(): boolean {
+    return this.#isCancelled;
+  }
+
+  /** For the server: what to do when it is cancelled. */
+  attach(handler: () => void): void {
+    this.#handler = handler;
+  }
 }
 
 export interface InvokeResult {
@@ -96,6 +127,75 @@ export interface WorkerServer {
   list(): readonly FunctionInfo[];
   inspect(name: string): FunctionInfo;
   has(name: string): boolean;
+  /** Throws what docs/errors.md lists under "Invoking". */
   invoke(name: string, body: Uint8Array, options?: InvokeOptions): Promise<InvokeResult>;
+  stats(): ServerStats;
+  /** Stops at once: what runs is cut off. */
   stop(): Promise<void>;
+}
+
+/** Times in µs, of those measured since the server started; the percentiles are upper bounds that are at most 12.5 % too high. */
+export interface LatencySummary {
+  readonly count: number;
+  readonly mean: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
+}
+
+export interface FunctionStats {
+  readonly name: string;
+  /** All that were begun on the versions deployed now, nested calls included. */
+  readonly invocations: number;
+  /** Those that run or are suspended now. */
+  readonly inFlight: number;
+  /** By kind of fault, since the server started. */
+  readonly faults: Readonly<Record<string, number>>;
+  /** From the moment it was asked for until it began; of invocations that came through a queue. */
+  readonly queueingUs: LatencySummary;
+  /** From then until it had ended, time in which it was suspended included. */
+  readonly serviceUs: LatencySummary;
+}
+
+export interface ExecutorStats {
+  readonly index: number;
+  /** Whether its thread runs or waits for work, or is being replaced. */
+  readonly state: 'awake' | 'parked' | 'replacing';
+  /** Share of the time since its start in which invocations ran, 0 to 1. */
+  readonly utilization: number;
+  /** Dispatched to it and not done with. */
+  readonly queueLength: number;
+  /** Started by its functions, and taken by nobody yet. */
+  readonly offers: number;
+  readonly suspended: number;
+  /** Stacks of invocations that can suspend. */
+  readonly stacks: number;
+  /** Invocations that it took from a queue. */
+  readonly begun: number;
+  /** How often its thread was replaced. */
+  readonly replacements: number;
+}
+
+export interface OrchestratorStats {
+  readonly index: number;
+  /** Accepted and not answered yet. */
+  readonly outstanding: number;
+  /** Of them, not dispatched yet. */
+  readonly waiting: number;
+  readonly accepted: number;
+  /** Refused because of overload. */
+  readonly refused: number;
+}
+
+/** `GET /stats`; plain JSON. Counters go up as long as the server runs; what is read at once need not be of one moment. */
+export interface ServerStats {
+  readonly uptimeMs: number;
+  readonly functions: readonly FunctionStats[];
+  readonly executors: readonly ExecutorStats[];
+  readonly orchestrators: readonly OrchestratorStats[];
+  /** Log messages that were dropped since they came faster than they could be handed on. */
+  readonly logMessagesDropped: number;
+  readonly homeMemoryFreeBytes: number;
 }

@@ -123,6 +123,8 @@ function createDescriptor(executor: Executor, name: string, { layout }: GuardedM
     layout.globalsSize,
     HOMES_MAX,
     deadlineMs,
+    0,
+    0,
   );
   if (descriptor < FUNCTION_TABLE) throw statusError(descriptor, `the function ${name}`);
   return descriptor;

@@ -1,0 +1,522 @@
+/**
+ * Invocations that are not nested calls: asked for on one thread, perhaps run on another, and back. Root invocations are
+ * asked for by an orchestrator's host PD, the others by a PD that started them, their parent.
+ *
+ * A record goes through these states, and who may change it is always clear:
+ *
+ *     QUEUED    by who asked; whoever exchanges the state first has it: an executor, or who asked, to cancel it
+ *     RUNNING   the executor's that took it
+ *     ENDED     nobody's, on its way through the inbox
+ *     ARRIVED   that of the thread which asked, until it is collected
+ *
+ * The state word holds the record's generation too, and so does its handle: a handle of a record that is used for another
+ * invocation by now is found out (unless 65,535 invocations have had the same record meanwhile).
+ *
+ * While a VMA is between two PDs, its owner is the record. No PD has such an address, so no check passes.
+ */
+import { lock, reserveStack, unlock } from './address-space';
+import {
+  CHILDREN_MAX,
+  CONTROL_CALL_DEPTH_MAX,
+  CONTROL_INVOCATIONS_FREE,
+  CONTROL_INVOCATIONS_USED,
+  EXECUTOR_CANCELS,
+  EXECUTOR_INVOCATION,
+  EXECUTOR_INVOCATIONS,
+  EXECUTOR_INVOCATIONS_COUNT,
+  EXECUTOR_INVOCATIONS_FREE,
+  HOME_CALLER,
+  HOME_CHILDREN,
+  HOME_CHILD_COUNT,
+  HOME_DEPTH,
+  HOME_END_MS,
+  HOME_EXECUTOR,
+  HOME_INVOCATION,
+  HOME_PD,
+  HOME_REQUEST_LENGTH,
+  HOME_STATE,
+  INVOCATIONS_MAX,
+  INVOCATION_ARRIVED,
+  INVOCATION_ASKER,
+  INVOCATION_CANCELLED,
+  INVOCATION_DEADLINE_MS,
+  INVOCATION_DEPTH,
+  INVOCATION_ENDED,
+  INVOCATION_EXECUTOR,
+  INVOCATION_FIELDS,
+  INVOCATION_FLAGS,
+  INVOCATION_FREE,
+  INVOCATION_FUNCTION,
+  INVOCATION_HOME,
+  INVOCATION_HTTP_STATUS,
+  INVOCATION_IS_ORPHAN,
+  INVOCATION_NEXT,
+  INVOCATION_PARENT,
+  INVOCATION_PARENT_INVOCATION,
+  INVOCATION_PARENT_PD,
+  INVOCATION_QUEUED,
+  INVOCATION_QUEUED_US,
+  INVOCATION_REQUEST,
+  INVOCATION_RESPONSE,
+  INVOCATION_RUNNING,
+  INVOCATION_SIBLING_NEXT,
+  INVOCATION_SIBLING_PREVIOUS,
+  INVOCATION_SIZE,
+  INVOCATION_STATE,
+  INVOCATION_TABLE,
+  PD_RUNNING,
+  VTE_END,
+  VTE_OWNER,
+} from './layout';
+import { createPd, destroyPd, enterPd, exitPd } from './protection-domain';
+import { inboxPop, inboxPush, wake } from './queue';
+import {
+  CALLEE_BAD_RESPONSE,
+  CALLEE_CANCELLED,
+  CALLEE_RESPONSE_TOO_LARGE,
+  CALL_DEPTH_EXCEEDED,
+  INVOCATIONS_EXHAUSTED,
+  NO_SUCH_INVOCATION,
+  OK,
+  SHARED,
+  STALE_PD,
+  WRONG_STATE,
+} from './status';
+import { failed, isShared, link, mayAsk, ownVte, release, unlink, vteOf } from './vma-table';
+
+/** Records that a thread fetches at once when it has none, and how many free ones it keeps. */
+const BATCH: u32 = 32;
+const FREE_MAX: u32 = 256;
+const STATE_MASK: u32 = 0xffff;
+
+/** The record that a handle names; whether it is still the one that was meant, its state tells. */
+// @ts-ignore: decorator
+@inline
+function recordOf(handle: u32): u32 {
+  return INVOCATION_TABLE + (handle & (INVOCATIONS_MAX - 1)) * INVOCATION_SIZE;
+}
+
+/** The handle of a record, now. */
+// @ts-ignore: decorator
+@inline
+function handleOf(record: u32): u32 {
+  return (load<u32>(record, INVOCATION_STATE) & ~STATE_MASK) | ((record - INVOCATION_TABLE) / INVOCATION_SIZE);
+}
+
+// @ts-ignore: decorator
+@inline
+function stateOf(record: u32): u32 {
+  return atomic.load<u32>(record, INVOCATION_STATE) & STATE_MASK;
+}
+
+// @ts-ignore: decorator
+@inline
+function setState(record: u32, state: u32): void {
+  atomic.store<u32>(record, (load<u32>(record, INVOCATION_STATE) & ~STATE_MASK) | state, INVOCATION_STATE);
+}
+
+/** Takes a queued invocation. False: somebody else has, or it is gone. */
+// @ts-ignore: decorator
+@inline
+function take(handle: u32, state: u32): bool {
+  const queued = (handle & ~STATE_MASK) | INVOCATION_QUEUED;
+  const record = recordOf(handle);
+  return atomic.cmpxchg<u32>(record, queued, (handle & ~STATE_MASK) | state, INVOCATION_STATE) == queued;
+}
+
+/**
+ * Queues an invocation: the request (an ArgBuf of the asker, or 0) and the fields (the same, the host's only) are the record's
+ * from now on. The deadline is the asker's. `queuedUs` is the time now.
+ * Returns its handle, or STALE_PD, a status of the request, SHARED, CALL_DEPTH_EXCEEDED, INVOCATIONS_EXHAUSTED.
+ */
+export function invocationNew(id: u32, request: u32, fields: u32, flags: u32, queuedUs: f64, asker: u32): u32 {
+  if (!mayAsk(asker)) return STALE_PD;
+  let requestVte: u32 = 0;
+  if (request != 0) {
+    requestVte = ownVte(asker, request);
+    if (failed(requestVte)) return requestVte;
+    if (isShared(requestVte)) return SHARED;
+  }
+  let fieldsVte: u32 = 0;
+  if (fields != 0) {
+    fieldsVte = ownVte(asker, fields);
+    if (failed(fieldsVte)) return fieldsVte;
+  }
+  const depth = load<u32>(asker, HOME_DEPTH);
+  if (depth > load<u32>(CONTROL_CALL_DEPTH_MAX)) return CALL_DEPTH_EXCEEDED;
+  if (load<u32>(asker, HOME_CHILD_COUNT) >= <u32>CHILDREN_MAX) return INVOCATIONS_EXHAUSTED;
+  const executor = load<u32>(asker, HOME_EXECUTOR);
+  if (load<u32>(executor, EXECUTOR_INVOCATIONS_FREE) == 0 && !refill(executor)) return INVOCATIONS_EXHAUSTED;
+  const record = load<u32>(executor, EXECUTOR_INVOCATIONS_FREE);
+  store<u32>(executor, load<u32>(record, INVOCATION_NEXT), EXECUTOR_INVOCATIONS_FREE);
+  store<u32>(executor, load<u32>(executor, EXECUTOR_INVOCATIONS_COUNT) - 1, EXECUTOR_INVOCATIONS_COUNT);
+  store<u32>(executor, load<u32>(executor, EXECUTOR_INVOCATIONS) + 1, EXECUTOR_INVOCATIONS);
+  if (requestVte != 0) detach(requestVte, asker, record);
+  if (fieldsVte != 0) detach(fieldsVte, asker, record);
+  store<u32>(record, id, INVOCATION_FUNCTION);
+  store<u32>(record, request, INVOCATION_REQUEST);
+  store<u32>(record, 0, INVOCATION_RESPONSE);
+  store<u32>(record, fields, INVOCATION_FIELDS);
+  store<u32>(record, executor, INVOCATION_ASKER);
+  store<u32>(record, 0, INVOCATION_EXECUTOR);
+  store<u32>(record, 0, INVOCATION_HOME);
+  store<u32>(record, load<u32>(asker, HOME_END_MS), INVOCATION_DEADLINE_MS);
+  store<u32>(record, 0, INVOCATION_CANCELLED);
+  store<u32>(record, depth, INVOCATION_DEPTH);
+  store<f64>(record, queuedUs, INVOCATION_QUEUED_US);
+  store<u32>(record, flags, INVOCATION_FLAGS);
+  store<u32>(record, 0, INVOCATION_HTTP_STATUS);
+  store<u32>(record, load<u32>(asker, HOME_INVOCATION), INVOCATION_PARENT_INVOCATION);
+  if (depth == 0) store<u64>(record, 0, INVOCATION_PARENT);
+  else adoptChild(asker, record);
+  // 1 to 65,535: with 0 a handle would look like a status.
+  const generation = max<u32>(((load<u32>(record, INVOCATION_STATE) >>> 16) + 1) & 0xffff, 1);
+  atomic.store<u32>(record, (generation << 16) | INVOCATION_QUEUED, INVOCATION_STATE);
+  return (generation << 16) | ((record - INVOCATION_TABLE) / INVOCATION_SIZE);
+}
+
+/** Fills a thread's empty list of free records. */
+function refill(executor: u32): bool {
+  reserveStack();
+  lock(executor);
+  for (let i: u32 = 0; i < BATCH; i++) {
+    let record = load<u32>(CONTROL_INVOCATIONS_FREE);
+    if (record != 0) {
+      store<u32>(CONTROL_INVOCATIONS_FREE, load<u32>(record, INVOCATION_NEXT));
+    } else {
+      const used = load<u32>(CONTROL_INVOCATIONS_USED);
+      if (used >= <u32>INVOCATIONS_MAX) break;
+      store<u32>(CONTROL_INVOCATIONS_USED, used + 1);
+      record = INVOCATION_TABLE + used * INVOCATION_SIZE;
+    }
+    pushFree(executor, record);
+  }
+  unlock();
+  return load<u32>(executor, EXECUTOR_INVOCATIONS_FREE) != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function pushFree(executor: u32, record: u32): void {
+  store<u32>(record, load<u32>(executor, EXECUTOR_INVOCATIONS_FREE), INVOCATION_NEXT);
+  store<u32>(executor, record, EXECUTOR_INVOCATIONS_FREE);
+  store<u32>(executor, load<u32>(executor, EXECUTOR_INVOCATIONS_COUNT) + 1, EXECUTOR_INVOCATIONS_COUNT);
+}
+
+// @ts-ignore: decorator
+@inline
+function detach(vte: u32, owner: u32, record: u32): void {
+  unlink(vte, owner);
+  store<u32>(vte, record, VTE_OWNER);
+}
+
+// @ts-ignore: decorator
+@inline
+function attach(vte: u32, owner: u32): void {
+  link(vte, owner);
+  store<u32>(vte, owner, VTE_OWNER);
+}
+
+// @ts-ignore: decorator
+@inline
+function adoptChild(parent: u32, record: u32): void {
+  const first = load<u32>(parent, HOME_CHILDREN);
+  store<u32>(record, parent, INVOCATION_PARENT);
+  store<u32>(record, load<u32>(parent, HOME_PD), INVOCATION_PARENT_PD);
+  store<u32>(record, first, INVOCATION_SIBLING_NEXT);
+  store<u32>(record, 0, INVOCATION_SIBLING_PREVIOUS);
+  if (first != 0) store<u32>(first, record, INVOCATION_SIBLING_PREVIOUS);
+  store<u32>(parent, record, HOME_CHILDREN);
+  store<u32>(parent, load<u32>(parent, HOME_CHILD_COUNT) + 1, HOME_CHILD_COUNT);
+}
+
+// @ts-ignore: decorator
+@inline
+function leaveParent(parent: u32, record: u32): void {
+  const next = load<u32>(record, INVOCATION_SIBLING_NEXT);
+  const previous = load<u32>(record, INVOCATION_SIBLING_PREVIOUS);
+  if (next != 0) store<u32>(next, previous, INVOCATION_SIBLING_PREVIOUS);
+  if (previous != 0) store<u32>(previous, next, INVOCATION_SIBLING_NEXT);
+  else store<u32>(parent, next, HOME_CHILDREN);
+  store<u32>(parent, load<u32>(parent, HOME_CHILD_COUNT) - 1, HOME_CHILD_COUNT);
+}
+
+/** Takes a queued invocation for an executor. Returns its record, or 0 when it is not queued any more. */
+export function invocationTake(handle: u32, executor: u32): u32 {
+  if (!take(handle, INVOCATION_RUNNING)) return 0;
+  const record = recordOf(handle);
+  atomic.store<u32>(record, executor, INVOCATION_EXECUTOR);
+  return record;
+}
+
+/**
+ * Begins one that was taken, for the host of its executor or, where the parent waits for it, for the parent: creates its PD,
+ * gives that the request and enters it. Returns the base of its home, or a status of `createPd`; CALLEE_CANCELLED when it was
+ * cancelled meanwhile. Then it is as it was.
+ */
+export function invocationEnter(record: u32, descriptor: u32, asker: u32): u32 {
+  if (!mayAsk(asker)) return STALE_PD;
+  // After the executor was set: who cancels does it in the other order.
+  if (atomic.load<u32>(record, INVOCATION_CANCELLED) != 0) return CALLEE_CANCELLED;
+  const isHost = load<u32>(asker, HOME_DEPTH) == 0;
+  if (isHost) store<u32>(asker, load<u32>(record, INVOCATION_DEADLINE_MS), HOME_END_MS);
+  const base = createPd(asker, descriptor);
+  if (failed(base)) return base;
+  store<u32>(base, record, HOME_INVOCATION);
+  store<u32>(base, load<u32>(record, INVOCATION_DEPTH) + 1, HOME_DEPTH);
+  const request = load<u32>(record, INVOCATION_REQUEST);
+  let length: u32 = 0;
+  if (request != 0) {
+    const vte = vteOf(request);
+    attach(vte, base);
+    length = load<u32>(vte, VTE_END) - request;
+  }
+  store<u32>(base, length, HOME_REQUEST_LENGTH);
+  store<u32>(record, base, INVOCATION_HOME);
+  enterPd(base);
+  store<u32>(load<u32>(base, HOME_EXECUTOR), record, EXECUTOR_INVOCATION);
+  return base;
+}
+
+/**
+ * Ends one whose PD runs: the response (an ArgBuf of the PD, or 0) is the record's from now on, the PD is destroyed. Returns the
+ * response; CALLEE_BAD_RESPONSE, CALLEE_RESPONSE_TOO_LARGE when nothing of it is left; WRONG_STATE, having done nothing, when the
+ * asker did not enter it.
+ */
+export function invocationLeave(record: u32, response: u32, bytesMax: u32, base: u32, asker: u32): u32 {
+  if (load<u32>(base, HOME_STATE) != PD_RUNNING || load<u32>(base, HOME_CALLER) != asker) return WRONG_STATE;
+  exitPd(base);
+  let result: u32 = response;
+  if (response != 0) {
+    const vte = ownVte(base, response);
+    if (failed(vte) || isShared(vte)) result = CALLEE_BAD_RESPONSE;
+    else if (load<u32>(vte, VTE_END) - response > bytesMax) result = CALLEE_RESPONSE_TOO_LARGE;
+    else detach(vte, base, record);
+  }
+  store<u32>(record, result, INVOCATION_RESPONSE);
+  closeHome(record, base, asker);
+  return result;
+}
+
+/** Ends one that has failed, with a status; `base` is 0 when it never began. WRONG_STATE as `invocationLeave`. */
+export function invocationAbort(record: u32, status: u32, base: u32, asker: u32): u32 {
+  store<u32>(record, status, INVOCATION_RESPONSE);
+  if (base == 0) {
+    dropVma(record, load<u32>(record, INVOCATION_REQUEST), load<u32>(asker, HOME_EXECUTOR));
+    store<u32>(record, 0, INVOCATION_REQUEST);
+    return OK;
+  }
+  if (load<u32>(base, HOME_STATE) != PD_RUNNING || load<u32>(base, HOME_CALLER) != asker) return WRONG_STATE;
+  exitPd(base);
+  closeHome(record, base, asker);
+  return OK;
+}
+
+// @ts-ignore: decorator
+@inline
+function closeHome(record: u32, base: u32, asker: u32): void {
+  const executor = load<u32>(base, HOME_EXECUTOR);
+  store<u32>(record, 0, INVOCATION_HOME);
+  // Of a host 0.
+  store<u32>(executor, load<u32>(asker, HOME_INVOCATION), EXECUTOR_INVOCATION);
+  destroyPd(base);
+}
+
+/** Frees a VMA that belongs to a record. */
+// @ts-ignore: decorator
+@inline
+function dropVma(record: u32, address: u32, executor: u32): void {
+  if (failed(address)) return;
+  const vte = vteOf(address);
+  if (load<u32>(vte, VTE_OWNER) == record) release(vte, executor);
+}
+
+/** Gives fields that the host made (of the response, or the details of a fault) to a record that has not ended yet. */
+export function invocationSetFields(record: u32, fields: u32, httpStatus: u32, host: u32): u32 {
+  dropVma(record, load<u32>(record, INVOCATION_FIELDS), load<u32>(host, HOME_EXECUTOR));
+  store<u32>(record, httpStatus, INVOCATION_HTTP_STATUS);
+  store<u32>(record, 0, INVOCATION_FIELDS);
+  if (fields == 0) return OK;
+  const vte = ownVte(host, fields);
+  if (failed(vte)) return vte;
+  detach(vte, host, record);
+  store<u32>(record, fields, INVOCATION_FIELDS);
+  return OK;
+}
+
+/** Sends one that was left or aborted back to who asked. `executor` is the one that ran it. */
+export function invocationEnd(record: u32, executor: u32): void {
+  const asker = load<u32>(record, INVOCATION_ASKER);
+  if (asker != executor) {
+    setState(record, INVOCATION_ENDED);
+    inboxPush(asker, record);
+  } else arrive(record, executor);
+}
+
+/** Whether it is there now; an orphan is freed. */
+// @ts-ignore: decorator
+@inline
+function arrive(record: u32, executor: u32): bool {
+  if ((load<u32>(record, INVOCATION_FLAGS) & INVOCATION_IS_ORPHAN) == 0) {
+    setState(record, INVOCATION_ARRIVED);
+    return true;
+  }
+  freeRecord(record, executor);
+  return false;
+}
+
+/** The next invocation that arrived in a thread's inbox, its handle; 0 for none. */
+export function invocationArrived(executor: u32): u32 {
+  for (let i: u32 = 0; i < <u32>INVOCATIONS_MAX; i++) {
+    const record = inboxPop(executor);
+    if (record == 0) return 0;
+    if (arrive(record, executor)) return handleOf(record);
+  }
+  return 0;
+}
+
+/** The record of an invocation that the asker asked for and has not collected, or NO_SUCH_INVOCATION. */
+// @ts-ignore: decorator
+@inline
+function ownRecord(handle: u32, asker: u32): u32 {
+  const record = recordOf(handle);
+  const state = atomic.load<u32>(record, INVOCATION_STATE);
+  if ((state & ~STATE_MASK) != (handle & ~STATE_MASK) || (state & STATE_MASK) == INVOCATION_FREE) return NO_SUCH_INVOCATION;
+  if (load<u32>(record, INVOCATION_ASKER) != load<u32>(asker, HOME_EXECUTOR)) return NO_SUCH_INVOCATION;
+  if (load<u32>(asker, HOME_DEPTH) == 0) return load<u32>(record, INVOCATION_PARENT) == 0 ? record : NO_SUCH_INVOCATION;
+  const isParent = load<u32>(record, INVOCATION_PARENT_PD) == load<u32>(asker, HOME_PD);
+  return isParent && load<u32>(record, INVOCATION_PARENT) == asker ? record : NO_SUCH_INVOCATION;
+}
+
+/** State of an invocation that the asker asked for, or NO_SUCH_INVOCATION, which is larger than any. */
+export function invocationState(handle: u32, asker: u32): u32 {
+  const record = ownRecord(handle, asker);
+  return failed(record) ? record : stateOf(record);
+}
+
+/** The record of an invocation that the asker asked for, or NO_SUCH_INVOCATION. */
+export function invocationRecord(handle: u32, asker: u32): u32 {
+  return ownRecord(handle, asker);
+}
+
+/**
+ * Takes what came of one that has arrived: its response is the asker's from now on, and so are its fields where the asker is
+ * a host. Returns the response (an address, 0 or a status of the callee); NO_SUCH_INVOCATION, WRONG_STATE, STALE_PD, having done
+ * nothing.
+ */
+export function invocationCollect(handle: u32, asker: u32): u32 {
+  if (!mayAsk(asker)) return STALE_PD;
+  const record = ownRecord(handle, asker);
+  if (failed(record)) return record;
+  if (stateOf(record) != INVOCATION_ARRIVED) return WRONG_STATE;
+  const response = load<u32>(record, INVOCATION_RESPONSE);
+  if (!failed(response)) {
+    attach(vteOf(response), asker);
+    store<u32>(record, 0, INVOCATION_RESPONSE);
+  }
+  const parent = load<u32>(record, INVOCATION_PARENT);
+  const fields = load<u32>(record, INVOCATION_FIELDS);
+  if (parent != 0) leaveParent(parent, record);
+  else if (fields != 0) {
+    attach(vteOf(fields), asker);
+    store<u32>(record, 0, INVOCATION_FIELDS);
+  }
+  freeRecord(record, load<u32>(asker, HOME_EXECUTOR));
+  return response;
+}
+
+/** Frees what belongs to a record. Can be repeated. */
+// @ts-ignore: decorator
+@inline
+export function dropVmas(record: u32, executor: u32): void {
+  dropVma(record, load<u32>(record, INVOCATION_REQUEST), executor);
+  dropVma(record, load<u32>(record, INVOCATION_RESPONSE), executor);
+  dropVma(record, load<u32>(record, INVOCATION_FIELDS), executor);
+  store<u64>(record, 0, INVOCATION_REQUEST);
+  store<u32>(record, 0, INVOCATION_FIELDS);
+}
+
+/** Frees a record of this thread with what belongs to it. */
+// @ts-ignore: decorator
+@inline
+function freeRecord(record: u32, executor: u32): void {
+  dropVmas(record, executor);
+  setState(record, INVOCATION_FREE);
+  store<u32>(executor, load<u32>(executor, EXECUTOR_INVOCATIONS) - 1, EXECUTOR_INVOCATIONS);
+  pushFree(executor, record);
+  if (load<u32>(executor, EXECUTOR_INVOCATIONS_COUNT) > FREE_MAX) spill(executor);
+}
+
+/** Gives half of a thread's free records to the others. */
+// @ts-ignore: decorator
+@inline
+function spill(executor: u32): void {
+  lock(executor);
+  for (let i: u32 = 0; i < FREE_MAX / 2; i++) {
+    const record = load<u32>(executor, EXECUTOR_INVOCATIONS_FREE);
+    store<u32>(executor, load<u32>(record, INVOCATION_NEXT), EXECUTOR_INVOCATIONS_FREE);
+    store<u32>(record, load<u32>(CONTROL_INVOCATIONS_FREE), INVOCATION_NEXT);
+    store<u32>(CONTROL_INVOCATIONS_FREE, record);
+  }
+  store<u32>(executor, load<u32>(executor, EXECUTOR_INVOCATIONS_COUNT) - FREE_MAX / 2, EXECUTOR_INVOCATIONS_COUNT);
+  unlock();
+}
+
+/**
+ * Nobody wants it any more. One that is queued has arrived at once, with CALLEE_CANCELLED (or the status that is given);
+ * one that runs traps at its next check, one that is suspended there is woken to do so, and it arrives as any other.
+ * NO_SUCH_INVOCATION, having done nothing; WRONG_STATE when it has arrived already.
+ */
+export function invocationCancel(handle: u32, status: u32, asker: u32): u32 {
+  const record = ownRecord(handle, asker);
+  if (failed(record)) return record;
+  if (take(handle, INVOCATION_ARRIVED)) {
+    store<u32>(record, status, INVOCATION_RESPONSE);
+    dropVma(record, load<u32>(record, INVOCATION_REQUEST), load<u32>(asker, HOME_EXECUTOR));
+    store<u32>(record, 0, INVOCATION_REQUEST);
+    return OK;
+  }
+  if (stateOf(record) == INVOCATION_ARRIVED) return WRONG_STATE;
+  interrupt(record);
+  return OK;
+}
+
+// @ts-ignore: decorator
+@inline
+function interrupt(record: u32): void {
+  atomic.store<u32>(record, 1, INVOCATION_CANCELLED);
+  const executor = atomic.load<u32>(record, INVOCATION_EXECUTOR);
+  if (executor == 0) return;
+  atomic.store<u32>(executor, 1, EXECUTOR_CANCELS);
+  wake(executor);
+}
+
+/**
+ * For a PD that ends: what it started and has not collected is freed, or cancelled and freed when it arrives. Can be taken up
+ * again where a stack overflow ended it.
+ */
+export function dropChildren(parent: u32): void {
+  reserveStack();
+  const executor = load<u32>(parent, HOME_EXECUTOR);
+  for (let i: u32 = 0; i < <u32>INVOCATIONS_MAX; i++) {
+    const record = load<u32>(parent, HOME_CHILDREN);
+    if (record == 0) break;
+    leaveParent(parent, record);
+    abandon(record, executor);
+  }
+}
+
+/** Who asked is gone. No thread is ended in here before it is known what is left to do: see recovery.ts. */
+// @ts-ignore: decorator
+@inline
+export function abandon(record: u32, executor: u32): void {
+  const isOver = stateOf(record) == INVOCATION_ARRIVED || take(handleOf(record), INVOCATION_ARRIVED);
+  if (isOver) {
+    freeRecord(record, executor);
+    return;
+  }
+  store<u64>(record, 0, INVOCATION_PARENT);
+  store<u32>(record, load<u32>(record, INVOCATION_FLAGS) | INVOCATION_IS_ORPHAN, INVOCATION_FLAGS);
+  interrupt(record);
+}
+
