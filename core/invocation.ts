@@ -52,7 +52,6 @@ import {
   INVOCATION_IS_ORPHAN,
   INVOCATION_NEXT,
   INVOCATION_PARENT,
-  INVOCATION_PARENT_INVOCATION,
   INVOCATION_PARENT_PD,
   INVOCATION_QUEUED,
   INVOCATION_QUEUED_US,
@@ -166,7 +165,6 @@ export function invocationNew(id: u32, request: u32, fields: u32, flags: u32, qu
   store<f64>(record, queuedUs, INVOCATION_QUEUED_US);
   store<u32>(record, flags, INVOCATION_FLAGS);
   store<u32>(record, 0, INVOCATION_HTTP_STATUS);
-  store<u32>(record, load<u32>(asker, HOME_INVOCATION), INVOCATION_PARENT_INVOCATION);
   if (depth == 0) store<u64>(record, 0, INVOCATION_PARENT);
   else adoptChild(asker, record);
   // 1 to 65,535: with 0 a handle would look like a status.
@@ -262,7 +260,8 @@ export function invocationEnter(record: u32, descriptor: u32, asker: u32): u32 {
   if (isHost) store<u32>(asker, load<u32>(record, INVOCATION_DEADLINE_MS), HOME_END_MS);
   const base = createPd(asker, descriptor);
   if (failed(base)) return base;
-  store<u32>(base, record, HOME_INVOCATION);
+  // What the parent runs is part of the parent's invocation: who cancels that means both.
+  if (isHost) store<u32>(base, record, HOME_INVOCATION);
   store<u32>(base, load<u32>(record, INVOCATION_DEPTH) + 1, HOME_DEPTH);
   const request = load<u32>(record, INVOCATION_REQUEST);
   let length: u32 = 0;
@@ -274,7 +273,7 @@ export function invocationEnter(record: u32, descriptor: u32, asker: u32): u32 {
   store<u32>(base, length, HOME_REQUEST_LENGTH);
   store<u32>(record, base, INVOCATION_HOME);
   enterPd(base);
-  store<u32>(load<u32>(base, HOME_EXECUTOR), record, EXECUTOR_INVOCATION);
+  store<u32>(load<u32>(base, HOME_EXECUTOR), load<u32>(base, HOME_INVOCATION), EXECUTOR_INVOCATION);
   return base;
 }
 
@@ -478,6 +477,20 @@ export function invocationCancel(handle: u32, status: u32, asker: u32): u32 {
   }
   if (stateOf(record) == INVOCATION_ARRIVED) return WRONG_STATE;
   interrupt(record);
+  return OK;
+}
+
+/**
+ * The same, and who asked forgets it: its record is freed when it arrives, or at once. NO_SUCH_INVOCATION, STALE_PD, having done
+ * nothing.
+ */
+export function invocationForget(handle: u32, asker: u32): u32 {
+  if (!mayAsk(asker)) return STALE_PD;
+  const record = ownRecord(handle, asker);
+  if (failed(record)) return record;
+  const parent = load<u32>(record, INVOCATION_PARENT);
+  if (parent != 0) leaveParent(parent, record);
+  abandon(record, load<u32>(asker, HOME_EXECUTOR));
   return OK;
 }
 

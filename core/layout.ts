@@ -150,7 +150,7 @@ export const EXECUTOR_ACTIVE = 644;
 /** How many invocations are suspended, and how many stacks they and the running one have. */
 export const EXECUTOR_SUSPENDED = 648;
 export const EXECUTOR_STACKS = 652;
-/** f64: µs in which invocations ran. u64: invocations that were begun from a queue. */
+/** f64: µs in which invocations ran; how many were begun from a queue. */
 export const EXECUTOR_BUSY_US = 656;
 export const EXECUTOR_BEGUN = 664;
 
@@ -247,8 +247,6 @@ export const INVOCATION_IS_HTTP = 1;
 export const INVOCATION_IS_ORPHAN = 2;
 /** HTTP status that the function set; 0 for none. */
 export const INVOCATION_HTTP_STATUS = 76;
-/** The invocation that the parent belongs to; 0 for none. */
-export const INVOCATION_PARENT_INVOCATION = 80;
 // INVOCATION_STATE
 export const INVOCATION_FREE = 0;
 export const INVOCATION_QUEUED = 1;

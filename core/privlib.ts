@@ -20,6 +20,7 @@ export {
   invocationCollect,
   invocationEnd,
   invocationEnter,
+  invocationForget,
   invocationLeave,
   invocationNew,
   invocationRecord,

@@ -1,50 +1,83 @@
 /** The thread of clock.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { CONTROL_NOW_MS } from '../../core/layout.ts';
 import {
-  CLOCK_BEGUN,
-  CLOCK_ENDED,
-  CLOCK_MODE,
-  type ClockWorkerData,
-  MODE_PARKED,
-  MODE_STOPPED,
-  MODE_TICKING,
-  monotonicMs,
-} from './clock.ts';
+  CONTROL_CLOCK,
+  CONTROL_EXECUTORS,
+  CONTROL_NOW_MS,
+  EXECUTOR_ACTIVE,
+  EXECUTOR_CURRENT,
+  EXECUTOR_HOST,
+  EXECUTOR_INVOCATION,
+  EXECUTOR_SIZE,
+  EXECUTOR_TABLE,
+  HOME_DEADLINE_MS,
+  INVOCATION_CANCELLED,
+} from '../../core/layout.ts';
+import { CLOCK_PARKED, CLOCK_STOPPED, CLOCK_TICKING, type ClockWorkerData } from './clock.ts';
+import { clockWord, monotonicMs } from './time.ts';
 
 /** With the millisecond that the clock rounds down, CLOCK_LAG_MS. */
 const TICK_MS = 2;
 /** It parks after so many ticks in which nothing ran. */
 const QUIET_TICKS_MAX = 8;
 
-const { memory, words } = workerData as ClockWorkerData;
-const now = new Int32Array(memory.buffer, CONTROL_NOW_MS, 1);
+const { memory } = workerData as ClockWorkerData;
+const words = new Int32Array(memory.buffer, 0, 2 ** 29);
+const clock = CONTROL_CLOCK >>> 2;
 
-function tick(): void {
-  now[0] = monotonicMs();
+/** The word at an address. */
+function word(address: number): number {
+  return words[address >>> 2] ?? 0;
 }
 
-/** Waits for the next `begin`, unless there was one since `begun` was read: see Clock.begin for why none is missed. */
-function park(begun: number): void {
-  if (Atomics.compareExchange(words, CLOCK_MODE, MODE_TICKING, MODE_PARKED) !== MODE_TICKING) return;
-  if (Atomics.load(words, CLOCK_BEGUN) === begun) Atomics.wait(words, CLOCK_MODE, MODE_PARKED);
-  Atomics.compareExchange(words, CLOCK_MODE, MODE_PARKED, MODE_TICKING);
+/** Advances the time, and interrupts what was cancelled. Returns whether any executor is active. */
+function tick(): boolean {
+  const now = clockWord(monotonicMs());
+  // Others set it too, and a moment later than this thread may have looked.
+  const seen = Atomics.load(words, CONTROL_NOW_MS >>> 2);
+  if (((now - seen) | 0) > 0) Atomics.compareExchange(words, CONTROL_NOW_MS >>> 2, seen, now);
+  return isAnyActive(interruptCancelled);
+}
+
+function isAnyActive(visit: (executor: number) => void): boolean {
+  const count = Atomics.load(words, CONTROL_EXECUTORS >>> 2);
+  let isActive = false;
+  for (let i = 0; i < count; i++) {
+    const executor = EXECUTOR_TABLE + i * EXECUTOR_SIZE;
+    if (Atomics.load(words, (executor + EXECUTOR_ACTIVE) >>> 2) === 0) continue;
+    isActive = true;
+    visit(executor);
+  }
+  return isActive;
+}
+
+/**
+ * Makes the check of the PD that runs look closer, if its invocation was cancelled. All that is read here can be outdated: the
+ * write then goes to a home where it does no harm, and the next tick tries again.
+ */
+function interruptCancelled(executor: number): void {
+  const invocation = word(executor + EXECUTOR_INVOCATION);
+  if (invocation === 0 || word(invocation + INVOCATION_CANCELLED) === 0) return;
+  const current = word(executor + EXECUTOR_CURRENT);
+  if (current === word(executor + EXECUTOR_HOST)) return;
+  Atomics.store(words, (current + HOME_DEADLINE_MS) >>> 2, word(CONTROL_NOW_MS));
+}
+
+/** Waits for the next `begin`, unless one is active by now: see Activity.begin for why none is missed. */
+function park(): void {
+  if (Atomics.compareExchange(words, clock, CLOCK_TICKING, CLOCK_PARKED) !== CLOCK_TICKING) return;
+  if (!isAnyActive(() => {})) Atomics.wait(words, clock, CLOCK_PARKED);
+  Atomics.compareExchange(words, clock, CLOCK_PARKED, CLOCK_TICKING);
 }
 
 function run(): void {
-  let seen = 0;
   let quietTicks = 0;
-  while (Atomics.load(words, CLOCK_MODE) !== MODE_STOPPED) {
-    tick();
-    // Ended first: what begins and ends between the two reads then counts as running.
-    const ended = Atomics.load(words, CLOCK_ENDED);
-    const begun = Atomics.load(words, CLOCK_BEGUN);
-    quietTicks = begun === seen && begun === ended ? quietTicks + 1 : 0;
-    seen = begun;
+  while (Atomics.load(words, clock) !== CLOCK_STOPPED) {
+    quietTicks = tick() ? 0 : quietTicks + 1;
     if (quietTicks < QUIET_TICKS_MAX) {
-      Atomics.wait(words, CLOCK_MODE, MODE_TICKING, TICK_MS);
+      Atomics.wait(words, clock, CLOCK_TICKING, TICK_MS);
     } else {
-      park(begun);
+      park();
       quietTicks = 0;
     }
   }

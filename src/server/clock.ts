@@ -1,81 +1,80 @@
 /**
- * The clock of a worker server: a thread that keeps CONTROL_NOW_MS up to date while invocations run, so that guarded code
+ * The clock of a worker server: a thread that keeps CONTROL_NOW_MS up to date while anything runs, so that guarded code
  * can see a deadline pass with one load. The thread that runs the code cannot do it: it may be in an endless loop.
+ * For the same reason the clock thread is the one that interrupts what was cancelled.
  *
- * The clock thread waits on memory of its own. It ticks while anything runs and a little longer, since waking it costs
- * microseconds; then it parks and uses no time at all.
+ * It ticks while any executor is active and a little longer, since waking it costs microseconds; then it parks and uses no
+ * time at all.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { CONTROL_NOW_MS } from '../../core/layout.ts';
+import { CONTROL_CLOCK, CONTROL_NOW_MS, EXECUTOR_ACTIVE } from '../../core/layout.ts';
+import type { PrivLib } from './privlib.ts';
+import { clockWord, monotonicMs } from './time.ts';
 
-// Words of the memory that the threads share beside the address space.
-export const CLOCK_MODE = 0;
-/** Root invocations begun and ended, modulo 2^32. */
-export const CLOCK_BEGUN = 1;
-export const CLOCK_ENDED = 2;
-const CLOCK_WORDS = 3;
-// CLOCK_MODE
-export const MODE_TICKING = 0;
-export const MODE_PARKED = 1;
-export const MODE_STOPPED = 2;
+// CONTROL_CLOCK
+export const CLOCK_TICKING = 0;
+export const CLOCK_PARKED = 1;
+export const CLOCK_STOPPED = 2;
 
 export interface ClockWorkerData {
   readonly memory: WebAssembly.Memory;
-  readonly words: Int32Array;
 }
 
-/** What CONTROL_NOW_MS gets: the same clock on every thread, whose zero means nothing. */
-export function monotonicMs(): number {
-  const [seconds, nanoseconds] = process.hrtime();
-  return (seconds * 1000 + Math.floor(nanoseconds / 1e6)) | 0;
+/** What an executor knows of the clock. Belongs to its thread. */
+export class Activity {
+  readonly #words: Int32Array;
+  readonly #active: number;
+  readonly #privLib: PrivLib;
+
+  constructor(memory: WebAssembly.Memory, privLib: PrivLib, control: number) {
+    this.#words = new Int32Array(memory.buffer, 0, 2 ** 29);
+    this.#active = (control + EXECUTOR_ACTIVE) >>> 2;
+    this.#privLib = privLib;
+  }
+
+  /** From now on the executor has something to do: the time is right and the clock awake. Returns the time as a clock word. */
+  begin(): number {
+    const words = this.#words;
+    // In this order, and the clock the other way round: either it sees that this is active or this sees it parked.
+    Atomics.store(words, this.#active, 1);
+    const now = clockWord(monotonicMs());
+    this.#privLib.clockAdvance(now);
+    if (Atomics.load(words, CONTROL_CLOCK >>> 2) === CLOCK_PARKED) this.#wake();
+    return now;
+  }
+
+  end(): void {
+    Atomics.store(this.#words, this.#active, 0);
+  }
+
+  #wake(): void {
+    const index = CONTROL_CLOCK >>> 2;
+    if (Atomics.compareExchange(this.#words, index, CLOCK_PARKED, CLOCK_TICKING) !== CLOCK_PARKED) return;
+    Atomics.notify(this.#words, index);
+  }
 }
 
-/** One for an address space. Until it is started, time only passes at each `begin`. */
+/** One for an address space. Until it is started, time only passes at each `Activity.begin`. */
 export class Clock {
   readonly #memory: WebAssembly.Memory;
-  readonly #now: Int32Array;
-  readonly #words = new Int32Array(new SharedArrayBuffer(4 * CLOCK_WORDS));
+  readonly #words: Int32Array;
   #worker: Worker | undefined;
 
   constructor(memory: WebAssembly.Memory) {
     this.#memory = memory;
-    this.#now = new Int32Array(memory.buffer, CONTROL_NOW_MS, 1);
-    this.#now[0] = monotonicMs();
+    this.#words = new Int32Array(memory.buffer, 0, 2 ** 29);
+    this.#words[CONTROL_NOW_MS >>> 2] = clockWord(monotonicMs());
   }
 
   /** Starts the thread. It ticks from the moment that this returns, whatever the calling thread does; it keeps no process alive. */
   async start(): Promise<void> {
-    const workerData: ClockWorkerData = { memory: this.#memory, words: this.#words };
+    const workerData: ClockWorkerData = { memory: this.#memory };
     // Options of the process, such as --input-type, are not for the worker's file.
     const worker = new Worker(new URL('./clock-worker.ts', import.meta.url), { execArgv: [], workerData });
     this.#worker = worker;
     await once(worker, 'message');
     worker.unref();
-  }
-
-  /** Before a root invocation: the time is right and the thread awake. Returns the time; `end` must follow. */
-  begin(): number {
-    const words = this.#words;
-    // In this order, and the worker the other way round: either it sees the invocation or this sees it parked.
-    Atomics.add(words, CLOCK_BEGUN, 1);
-    const now = monotonicMs();
-    this.#now[0] = now;
-    if (Atomics.load(words, CLOCK_MODE) === MODE_PARKED) this.#wake();
-    return now;
-  }
-
-  /**
-   * After it, however it ended. Not counted but set, which one executor can do, since its root invocations come one after
-   * the other: should a stack overflow keep one `begin` or `end` from being called, the next `end` puts it right.
-   */
-  end(): void {
-    Atomics.store(this.#words, CLOCK_ENDED, Atomics.load(this.#words, CLOCK_BEGUN));
-  }
-
-  #wake(): void {
-    Atomics.compareExchange(this.#words, CLOCK_MODE, MODE_PARKED, MODE_TICKING);
-    Atomics.notify(this.#words, CLOCK_MODE);
   }
 
   /** Ends the thread, and returns when it has ended. */
@@ -85,8 +84,8 @@ export class Clock {
     this.#worker = undefined;
     const exited = once(worker, 'exit');
     worker.ref();
-    Atomics.store(this.#words, CLOCK_MODE, MODE_STOPPED);
-    Atomics.notify(this.#words, CLOCK_MODE);
+    Atomics.store(this.#words, CONTROL_CLOCK >>> 2, CLOCK_STOPPED);
+    Atomics.notify(this.#words, CONTROL_CLOCK >>> 2);
     await exited;
   }
 }

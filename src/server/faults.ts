@@ -13,10 +13,12 @@ import {
 } from '../../core/layout.ts';
 import {
   CALLEE_BAD_RESPONSE,
+  CALLEE_CANCELLED,
   CALLEE_DEADLINE,
   CALLEE_EXCEPTION,
   CALLEE_INTERNAL_ERROR,
   CALLEE_MEMORY_FAULT,
+  CALLEE_RESPONSE_TOO_LARGE,
   CALLEE_STACK_EXHAUSTED,
   CALLEE_TRAP,
 } from '../../core/status.ts';
@@ -89,6 +91,21 @@ export function deadlinePassed(name: string): Fault {
     status: CALLEE_DEADLINE,
     details: { function: name, fault: 'deadline', reason: DEADLINE_REASON, backtrace: [] },
   };
+}
+
+/** The fault of a function that nobody wanted to wait for any more. */
+export function invocationCancelled(name: string): Fault {
+  return {
+    status: CALLEE_CANCELLED,
+    details: { function: name, fault: 'cancelled', reason: 'it was cancelled', backtrace: [] },
+  };
+}
+
+/** The fault of a function whose response is larger than the server allows. */
+export function responseTooLarge(name: string, bytesMax: number): Fault {
+  const reason = `its response is larger than ${bytesMax} bytes`;
+  const details: FaultDetails = { function: name, fault: 'response-too-large', reason, backtrace: [] };
+  return { status: CALLEE_RESPONSE_TOO_LARGE, details };
 }
 
 /** The fault of a function that returned something other than 0 or an ArgBuf of its own. */

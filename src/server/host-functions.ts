@@ -6,17 +6,19 @@
  * guest could catch.
  */
 import { randomFillSync } from 'node:crypto';
-import { HOME_CALLER, HOME_FUNCTION } from '../../core/layout.ts';
+import { HOME_FUNCTION, HOME_LOG_BYTES } from '../../core/layout.ts';
 import {
   BAD_FIELD,
   BAD_PARAMETER,
   BAD_POINTER,
+  LOG_EXHAUSTED,
   NO_HTTP_REQUEST,
   NO_SUCH_FIELD,
   OK,
   UNKNOWN_FUNCTION,
 } from '../../core/status.ts';
 import { ABI_MODULE, type AbiFunction } from '../functions/abi.ts';
+import type { AsyncFunctions } from './async-functions.ts';
 import { NameCache } from './name-cache.ts';
 import { failed, type PrivLib } from './privlib.ts';
 import { RESERVED_FIELDS } from './reserved-fields.ts';
@@ -36,17 +38,20 @@ export interface HostFunctionContext {
   /** The lower half of the address space. */
   readonly words: Uint32Array;
   readonly privLib: PrivLib;
-  readonly call: (id: number, request: number, asker: number) => number;
+  readonly call: (id: number, request: number, asker: number) => number | Promise<number>;
   readonly resolve: (name: string) => number | undefined;
   readonly nameOf: (descriptor: number) => string;
   readonly log: (record: LogRecord, asker: number) => void;
-  /** The exchange of the invocation whose caller has this base. */
-  readonly exchange: (caller: number) => HttpExchange | undefined;
+  /** Bytes that one invocation may log. */
+  readonly logBytesMax: number;
+  /** The HTTP side of the invocation whose PD has this base; undefined where it has none. */
+  readonly exchange: (base: number) => HttpExchange | undefined;
 }
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 /** Longer messages are cut. */
 export const LOG_MESSAGE_BYTES_MAX = 8192;
+export const LOG_MESSAGE_OVERHEAD_BYTES = 16;
 /** Names of functions and fields are shorter; longer ones exist nowhere. */
 const NAME_BYTES_MAX = 256;
 /** For one response: HTTP peers refuse more anyway. */
@@ -60,8 +65,15 @@ const FIELD_NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 type HostFunctions = Record<AbiFunction, WebAssembly.ImportValue>;
 
+/** One that can return a promise, where its caller can suspend. */
+export type SuspendingFunction = (...parameters: number[]) => number | Promise<number>;
+
 /** The import object for instances of guarded modules on this executor. */
-export function guestImports(context: HostFunctionContext): WebAssembly.Imports {
+export function guestImports(
+  context: HostFunctionContext,
+  asyncFunctions: AsyncFunctions,
+  wrap: (hostFunction: SuspendingFunction) => WebAssembly.ImportValue = (hostFunction) => hostFunction,
+): WebAssembly.Imports {
   const { privLib } = context;
   const functions: HostFunctions = {
     // PrivLib's own functions: a call from WebAssembly to WebAssembly.
@@ -70,8 +82,14 @@ export function guestImports(context: HostFunctionContext): WebAssembly.Imports 
     argbuf_length: privLib.vmaLength,
     argbuf_resize: privLib.vmaResize,
     argbuf_protect: privLib.vmaProtect,
-    call: context.call,
-    ...namingFunctions(context),
+    ...callFunctions(context, wrap),
+    start: (id: number, request: number, asker: number) => asyncFunctions.start(id, request, asker),
+    cancel: (invocation: number, asker: number) => asyncFunctions.cancel(invocation, asker),
+    wait: wrap((invocation = 0, asker = 0) => asyncFunctions.wait(invocation, asker)),
+    wait_any: wrap((pointer = 0, count = 0, asker = 0) => asyncFunctions.wait_any(pointer, count, asker)),
+    wait_all: wrap((pointer = 0, count = 0, asker = 0) => asyncFunctions.wait_all(pointer, count, asker)),
+    sleep: wrap((milliseconds = 0, asker = 0) => asyncFunctions.sleep(milliseconds, asker)),
+    fetch: wrap((request = 0, asker = 0) => asyncFunctions.fetch(request, asker)),
     ...systemFunctions(context),
     ...httpFunctions(context),
   };
@@ -85,8 +103,12 @@ function readBytes(context: HostFunctionContext, pointer: number, length: number
   return Buffer.from(context.bytes.buffer, address >>> 0, length >>> 0);
 }
 
-function namingFunctions(context: HostFunctionContext): Pick<HostFunctions, 'resolve' | 'call_name'> {
+function callFunctions(
+  context: HostFunctionContext,
+  wrap: (hostFunction: SuspendingFunction) => WebAssembly.ImportValue,
+): Pick<HostFunctions, 'resolve' | 'call' | 'call_name'> {
   const names = new NameCache(context.bytes);
+  const { call } = context;
   const { translate } = context.privLib;
   const resolve = (name: number, nameLength: number, asker: number): number => {
     const address = translate(name, nameLength, 0, asker);
@@ -96,11 +118,17 @@ function namingFunctions(context: HostFunctionContext): Pick<HostFunctions, 'res
   };
   return {
     resolve,
-    call_name: (name: number, nameLength: number, request: number, asker: number): number => {
+    call: wrap(call as SuspendingFunction),
+    call_name: wrap((name = 0, nameLength = 0, request = 0, asker = 0) => {
       const id = resolve(name, nameLength, asker);
-      return failed(id) ? id : context.call(id, request, asker);
-    },
+      return failed(id) ? id : call(id, request, asker);
+    }),
   };
+}
+
+/** What a message counts as, in bytes: an empty one is not for nothing. */
+function logCost(message: Uint8Array): number {
+  return Math.min(message.length, LOG_MESSAGE_BYTES_MAX) + LOG_MESSAGE_OVERHEAD_BYTES;
 }
 
 function systemFunctions(context: HostFunctionContext): Pick<HostFunctions, 'log' | 'time' | 'random'> {
@@ -112,6 +140,9 @@ function systemFunctions(context: HostFunctionContext): Pick<HostFunctions, 'log
       privLib.reserveHostStack();
       const bytes = readBytes(context, text, textLength, asker);
       if (bytes === undefined) return BAD_POINTER;
+      const logged = (context.words[(asker + HOME_LOG_BYTES) >>> 2] ?? 0) + logCost(bytes);
+      if (logged > context.logBytesMax) return LOG_EXHAUSTED;
+      context.words[(asker + HOME_LOG_BYTES) >>> 2] = logged;
       const cut = bytes.length > LOG_MESSAGE_BYTES_MAX;
       const message = bytes.toString('utf8', 0, LOG_MESSAGE_BYTES_MAX) + (cut ? '…' : '');
       const descriptor = context.words[(asker + HOME_FUNCTION) >>> 2] ?? 0;
@@ -133,8 +164,7 @@ function systemFunctions(context: HostFunctionContext): Pick<HostFunctions, 'log
 function httpFunctions(
   context: HostFunctionContext,
 ): Pick<HostFunctions, 'request_field' | 'request_fields' | 'response_field'> {
-  const exchangeOf = (asker: number): HttpExchange | undefined =>
-    context.exchange(context.words[(asker + HOME_CALLER) >>> 2] ?? 0);
+  const exchangeOf = context.exchange;
   return {
     request_field: (name: number, nameLength: number, asker: number): number => {
       const exchange = exchangeOf(asker);

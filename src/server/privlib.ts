@@ -47,6 +47,7 @@ export interface PrivLib {
   invocationState(handle: number, asker: number): number;
   invocationRecord(handle: number, asker: number): number;
   invocationCollect(handle: number, asker: number): number;
+  invocationForget(handle: number, asker: number): number;
   invocationCancel(handle: number, status: number, asker: number): number;
   functionCreate(
     headerSize: number,

@@ -94,7 +94,10 @@ export interface FaultDetails {
     | 'exception'
     | 'bad-response'
     | 'atomic-wait'
-    | 'deadline';
+    | 'deadline'
+    | 'cancelled'
+    | 'response-too-large'
+    | 'executor-lost';
   /** What V8 or the guard says. */
   readonly reason: string;
   /** The address (home-relative or global), for a memory access. */

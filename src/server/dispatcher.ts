@@ -1,0 +1,399 @@
+/**
+ * An orchestrator's part in the shared memory: queues invocations, dispatches them to its executors by JBSQ(k), and hands out
+ * what came of them. Belongs to the thread that made it, and shares the control block of that thread's own executor.
+ *
+ * JBSQ(k), join-bounded-shortest-queue: an invocation goes to the executor with the shortest queue, and waits here while all
+ * have k (nanoPU, https://www.usenix.org/conference/osdi21/presentation/ibanez).
+ *
+ * What ends is found by looking (`poll`). On the event loop that happens once a turn while anything is outstanding; after a
+ * bounded time without news the thread is woken by `Atomics.waitAsync` instead.
+ */
+import {
+  DOORBELL_AWAKE,
+  DOORBELL_PARKED,
+  EXECUTOR_DOORBELL,
+  EXECUTOR_RING_HEAD,
+  HOME_END_MS,
+  INVOCATION_ENDED,
+  INVOCATION_FIELDS,
+  INVOCATION_HTTP_STATUS,
+  INVOCATION_IS_HTTP,
+  INVOCATION_QUEUED,
+  RING_MAX,
+  RING_SIZE,
+  RING_TABLE,
+  EXECUTOR_INDEX,
+} from '../../core/layout.ts';
+import { CALLEE_CANCELLED, CALLEE_DEADLINE, OK } from '../../core/status.ts';
+import { JordError } from '../errors.ts';
+import { faultError, statusError } from './errors.ts';
+import type { Executor } from './executor.ts';
+import { type Fields, readFields, writeFields } from './fields.ts';
+import { Fifo } from './fifo.ts';
+import { failed } from './privlib.ts';
+import { recordOf } from './run-loop.ts';
+import { clockWord, monotonicMs } from './time.ts';
+import type { Cancellation, HttpRequest, InvokeResult, OrchestratorStats } from './types.ts';
+
+export interface DispatcherOptions {
+  /** k: how many invocations an executor has at most, the one that runs included. */
+  readonly queueBound: number;
+  /** Invocations that are accepted and not answered, at most. */
+  readonly outstandingMax: number;
+  /** New ones are refused while the oldest that waits has waited longer; 0: never. */
+  readonly queueDelayMs: number;
+  /** How long the event loop is kept turning without news, in µs. */
+  readonly spinUs: number;
+}
+
+/** A function as its orchestrator knows it. */
+export interface DispatchedFunction {
+  readonly id: number;
+  readonly name: string;
+  readonly deadlineMs: number;
+  /** It imports host functions about the HTTP request. */
+  readonly usesHttp: boolean;
+}
+
+export interface SubmitOptions {
+  readonly http?: HttpRequest | undefined;
+  readonly deadlineMs?: number | undefined;
+  readonly cancellation?: Cancellation | undefined;
+}
+
+/** Exactly one of the two is undefined. */
+export type Answer = (error: JordError | undefined, result: InvokeResult | undefined) => void;
+
+interface Pending {
+  readonly handle: number;
+  readonly name: string;
+  readonly answer: Answer;
+  readonly queuedMs: number;
+  readonly deadlineMs: number;
+  /** Control block of the executor that it was dispatched to; 0 while it waits here. */
+  executor: number;
+  /** Answered already. */
+  isOver: boolean;
+  /** It was still queued when its deadline passed. */
+  hasExpired: boolean;
+}
+
+/** Between two looks at deadlines of what is queued. */
+const SWEEP_INTERVAL_MS = 5;
+/** The timer outlives what it is for a little, since it is often needed again. */
+const IDLE_SWEEPS_MAX = 100;
+
+export class Dispatcher {
+  readonly #executor: Executor;
+  readonly #executors: readonly number[];
+  readonly #options: DispatcherOptions;
+  readonly #signed: Int32Array;
+  readonly #doorbell: number;
+  /** By the index of the record. */
+  readonly #pending: (Pending | undefined)[] = [];
+  readonly #waiting = new Fifo<Pending>();
+  #outstanding = 0;
+  #accepted = 0;
+  #refused = 0;
+  /** The event loop is kept turning. */
+  #isTurning = false;
+  /** A promise of `Atomics.waitAsync` has not settled: there is never more than one. */
+  #isAwaiting = false;
+  #progressMs = 0;
+  #sweeper: NodeJS.Timeout | undefined;
+  #idleSweeps = 0;
+
+  /** `executor` is that of this thread, `executors` are the control blocks of those it dispatches to. */
+  constructor(executor: Executor, executors: readonly number[], options: DispatcherOptions) {
+    this.#executor = executor;
+    this.#executors = executors;
+    this.#options = options;
+    this.#signed = new Int32Array(executor.bytes.buffer, 0, 2 ** 29);
+    this.#doorbell = (executor.control + EXECUTOR_DOORBELL) >>> 2;
+  }
+
+  /** Accepted and not answered. */
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
+  /** How many of each function are outstanding. */
+  outstandingByName(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const pending of this.#pending) {
+      if (pending !== undefined) counts.set(pending.name, (counts.get(pending.name) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  stats(index: number): OrchestratorStats {
+    const waiting = this.#waiting.size;
+    return { index, outstanding: this.#outstanding, waiting, accepted: this.#accepted, refused: this.#refused };
+  }
+
+  /**
+   * Queues an invocation. `body` is copied before this returns. `answer` is called once, never before this returns, with the
+   * result or an error; what it throws is the caller's own fault and ends the process.
+   *
+   * Throws OVERLOADED, INVOCATION_CANCELLED, ADDRESS_SPACE_EXHAUSTED, BODY_TOO_LARGE; then nothing has happened.
+   */
+  submit(target: DispatchedFunction, body: Uint8Array, options: SubmitOptions, answer: Answer): void {
+    if (options.cancellation?.isCancelled === true) throw statusError(CALLEE_CANCELLED, target.name);
+    const nowMs = monotonicMs();
+    this.#admit(nowMs);
+    const restMs = Math.min(options.deadlineMs ?? target.deadlineMs, target.deadlineMs);
+    // One more for what the clock rounds down: no function ends before its time.
+    this.#executor.words[(this.#executor.hostBase + HOME_END_MS) >>> 2] = clockWord(nowMs) + restMs + 1;
+    const handle = this.#enqueue(target, body, options.http, nowMs);
+    const deadlineMs = nowMs + restMs + 1;
+    const { name } = target;
+    const pending: Pending = {
+      handle,
+      name,
+      answer,
+      queuedMs: nowMs,
+      deadlineMs,
+      executor: 0,
+      isOver: false,
+      hasExpired: false,
+    };
+    this.#pending[handle & 0xffff] = pending;
+    this.#accepted++;
+    if (this.#outstanding++ === 0) this.#startSweeping();
+    if (this.#waiting.size > 0 || !this.#dispatch(pending)) this.#waiting.push(pending);
+    options.cancellation?.attach(() => this.#cancel(pending));
+    this.#turn();
+  }
+
+  #admit(nowMs: number): void {
+    const { outstandingMax, queueDelayMs } = this.#options;
+    if (this.#outstanding >= outstandingMax) {
+      this.#refused++;
+      throw new JordError('OVERLOADED', `${this.#outstanding} invocations are outstanding. Try again later.`);
+    }
+    const oldest = this.#waiting.peek();
+    if (oldest !== undefined && queueDelayMs > 0 && nowMs - oldest.queuedMs > queueDelayMs) {
+      this.#refused++;
+      const waitedMs = Math.round(nowMs - oldest.queuedMs);
+      throw new JordError('OVERLOADED', `Invocations wait for ${waitedMs} ms already. Try again later.`);
+    }
+  }
+
+  /** Makes the record. Returns its handle. */
+  #enqueue(target: DispatchedFunction, body: Uint8Array, http: HttpRequest | undefined, nowMs: number): number {
+    const { privLib, hostBase, bytes } = this.#executor;
+    let request = 0;
+    if (body.length > 0) {
+      request = privLib.vmaMap(body.length, hostBase);
+      if (failed(request)) throw statusError(request, `a request of ${body.length} bytes`);
+      bytes.set(body, request >>> 0);
+    }
+    const isHttp = http !== undefined && target.usesHttp;
+    const fields = isHttp ? writeFields(this.#executor, { http: plainRequest(http) }) : 0;
+    const flags = isHttp ? INVOCATION_IS_HTTP : 0;
+    const handle = privLib.invocationNew(target.id, request, fields, flags, nowMs * 1000, hostBase);
+    if (failed(handle)) {
+      if (request !== 0) privLib.vmaUnmap(request, hostBase);
+      if (fields !== 0) privLib.vmaUnmap(fields, hostBase);
+      throw statusError(handle, target.name);
+    }
+    return handle;
+  }
+
+  /** To the executor with the shortest queue; of equals to one that is awake. False: all have as many as they may. */
+  #dispatch(pending: Pending): boolean {
+    const { privLib } = this.#executor;
+    const { queueBound } = this.#options;
+    let best = 0;
+    let bestLength = queueBound;
+    for (const control of this.#executors) {
+      const length = privLib.ringLength(control);
+      if (length > bestLength || length >= queueBound) continue;
+      if (length === bestLength && this.#signed[(control + EXECUTOR_DOORBELL) >>> 2] === DOORBELL_PARKED) continue;
+      best = control;
+      bestLength = length;
+    }
+    if (best === 0 || privLib.ringPush(best, pending.handle, queueBound) === 0) return false;
+    pending.executor = best;
+    return true;
+  }
+
+  /**
+   * Hands out what has ended, and dispatches what waits. Returns whether there was anything. For who does not want to wait for
+   * the event loop; otherwise it happens by itself.
+   */
+  poll(): boolean {
+    const { privLib, control } = this.#executor;
+    let didWork = false;
+    for (let handle = privLib.invocationArrived(control); handle !== 0; handle = privLib.invocationArrived(control)) {
+      didWork = true;
+      const pending = this.#pending[handle & 0xffff];
+      if (pending !== undefined) this.#complete(pending);
+    }
+    return this.#pump() || didWork;
+  }
+
+  #pump(): boolean {
+    let didWork = false;
+    for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
+      if (!next.isOver && !this.#dispatch(next)) break;
+      this.#waiting.shift();
+      didWork = true;
+    }
+    return didWork;
+  }
+
+  /** One that has arrived. */
+  #complete(pending: Pending): void {
+    const { privLib, hostBase, bytes, words } = this.#executor;
+    const record = recordOf(pending.handle);
+    const fieldsAddress = words[(record + INVOCATION_FIELDS) >>> 2] ?? 0;
+    const status = words[(record + INVOCATION_HTTP_STATUS) >>> 2] ?? 0;
+    const response = privLib.invocationCollect(pending.handle, hostBase);
+    const fields = fieldsAddress === 0 ? NO_FIELDS : this.#takeFields(fieldsAddress);
+    this.#close(pending);
+    if (response !== 0 && failed(response)) {
+      pending.answer(this.#errorOf(pending, response, fields), undefined);
+      return;
+    }
+    let body = EMPTY;
+    if (response !== 0) {
+      const start = response >>> 0;
+      body = bytes.slice(start, start + privLib.vmaLength(response, hostBase));
+      privLib.vmaUnmap(response, hostBase);
+    }
+    pending.answer(undefined, { body, status: status === 0 ? undefined : status, headers: fields.headers ?? [] });
+  }
+
+  #errorOf({ name, hasExpired }: Pending, response: number, fields: Fields): JordError {
+    if (hasExpired && response === CALLEE_CANCELLED) return statusError(CALLEE_DEADLINE, name);
+    return fields.fault === undefined ? statusError(response, name) : faultError(fields.fault);
+  }
+
+  #takeFields(address: number): Fields {
+    const { privLib, hostBase, bytes } = this.#executor;
+    const fields = readFields(bytes, address, privLib.vmaLength(address, hostBase));
+    privLib.vmaUnmap(address, hostBase);
+    return fields;
+  }
+
+  #close(pending: Pending): void {
+    pending.isOver = true;
+    this.#pending[pending.handle & 0xffff] = undefined;
+    if (--this.#outstanding === 0) this.#sweeper?.unref();
+  }
+
+  #cancel(pending: Pending): void {
+    if (pending.isOver) return;
+    const { privLib, hostBase } = this.#executor;
+    if (privLib.invocationForget(pending.handle, hostBase) !== OK) return;
+    this.#close(pending);
+    pending.answer(statusError(CALLEE_CANCELLED, pending.name), undefined);
+  }
+
+  /** Cancels all that is outstanding, with this error. */
+  cancelAll(makeError: (name: string) => JordError): void {
+    const { privLib, hostBase } = this.#executor;
+    for (const pending of this.#pending) {
+      if (pending === undefined || privLib.invocationForget(pending.handle, hostBase) !== OK) continue;
+      this.#close(pending);
+      pending.answer(makeError(pending.name), undefined);
+    }
+  }
+
+  /** Keeps the event loop turning. */
+  #turn(): void {
+    if (this.#isTurning) return;
+    this.#isTurning = true;
+    Atomics.store(this.#signed, this.#doorbell, DOORBELL_AWAKE);
+    this.#progressMs = monotonicMs();
+    setImmediate(this.#onTurn);
+  }
+
+  readonly #onTurn = (): void => {
+    const didWork = this.poll();
+    if (this.#outstanding === 0) {
+      this.#isTurning = false;
+      return;
+    }
+    const nowMs = monotonicMs();
+    if (didWork) this.#progressMs = nowMs;
+    if ((nowMs - this.#progressMs) * 1000 < this.#options.spinUs || !this.#park()) setImmediate(this.#onTurn);
+  };
+
+  /** Has the thread woken when something ends. False: something has. */
+  #park(): boolean {
+    const { privLib, control } = this.#executor;
+    if (privLib.executorPark(control) === 0) return false;
+    if (!this.#isAwaiting) {
+      const woken = Atomics.waitAsync(this.#signed, this.#doorbell, DOORBELL_PARKED);
+      if (!woken.async) return false;
+      this.#isAwaiting = true;
+      void woken.value.then(this.#onWoken);
+    }
+    this.#isTurning = false;
+    return true;
+  }
+
+  readonly #onWoken = (): void => {
+    this.#isAwaiting = false;
+    this.#turn();
+  };
+
+  /** While anything is outstanding, a timer keeps the process alive and looks at deadlines of what is queued. */
+  #startSweeping(): void {
+    this.#idleSweeps = 0;
+    if (this.#sweeper === undefined) this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS);
+    else this.#sweeper.ref();
+  }
+
+  #sweep(): void {
+    if (this.#outstanding === 0) {
+      if (++this.#idleSweeps < IDLE_SWEEPS_MAX) return;
+      clearInterval(this.#sweeper);
+      this.#sweeper = undefined;
+      return;
+    }
+    const { privLib, hostBase } = this.#executor;
+    const nowMs = monotonicMs();
+    for (const pending of this.#pending) {
+      if (pending === undefined || pending.deadlineMs > nowMs || pending.hasExpired) continue;
+      if (privLib.invocationState(pending.handle, hostBase) !== INVOCATION_QUEUED) continue;
+      pending.hasExpired = true;
+      privLib.invocationCancel(pending.handle, CALLEE_DEADLINE, hostBase);
+      if (privLib.invocationState(pending.handle, hostBase) > INVOCATION_ENDED) this.#complete(pending);
+    }
+  }
+
+  /** An executor has another thread: what was dispatched to it, is queued and not in its ring any more is dispatched anew. */
+  executorReplaced(control: number): void {
+    const { privLib, hostBase, words } = this.#executor;
+    const inRing = new Set<number>();
+    const head = words[(control + EXECUTOR_RING_HEAD) >>> 2] ?? 0;
+    const ring = RING_TABLE + (words[(control + EXECUTOR_INDEX) >>> 2] ?? 0) * RING_SIZE;
+    for (let i = 0; i < privLib.ringLength(control); i++) {
+      inRing.add(words[(ring + (((head + i) % RING_MAX) << 2)) >>> 2] ?? 0);
+    }
+    for (const pending of this.#pending) {
+      if (pending === undefined || pending.executor !== control || inRing.has(pending.handle >>> 0)) continue;
+      if (privLib.invocationState(pending.handle, hostBase) !== INVOCATION_QUEUED) continue;
+      pending.executor = 0;
+      this.#waiting.push(pending);
+    }
+    this.#turn();
+  }
+
+  /** Nothing may be outstanding any more. */
+  stop(): void {
+    clearInterval(this.#sweeper);
+    this.#sweeper = undefined;
+  }
+}
+
+const EMPTY: Uint8Array = new Uint8Array(0);
+const NO_FIELDS: Fields = {};
+
+/** The fields may be computed when they are asked for: JSON takes own properties only. */
+function plainRequest({ method, path, query, headers }: HttpRequest): HttpRequest {
+  return { method, path, query, headers };
+}

@@ -1,0 +1,297 @@
+/**
+ * The executor threads of a worker server, seen from the main thread: starts them, tells them of functions, hands on what
+ * they log, and replaces one that has ended or does not answer.
+ */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import {
+  CONTROL_NOW_MS,
+  DOORBELL_PARKED,
+  EXECUTOR_BEGUN,
+  EXECUTOR_BUSY_US,
+  EXECUTOR_CURRENT,
+  EXECUTOR_DOORBELL,
+  EXECUTOR_HOST,
+  EXECUTOR_MESSAGES,
+  EXECUTOR_OFFERS_HEAD,
+  EXECUTOR_OFFERS_TAIL,
+  EXECUTOR_STACKS,
+  EXECUTOR_SUSPENDED,
+  HOME_END_MS,
+} from '../../core/layout.ts';
+import { JordError } from '../errors.ts';
+import { statusError } from './errors.ts';
+import type { InvocationLimits } from './executor.ts';
+import {
+  type ExecutorThreadData,
+  type FromExecutor,
+  LOG_DROPPED,
+  LOG_RECEIVED,
+  LOG_WORDS,
+  type PortableFunction,
+  type ToExecutor,
+} from './messages.ts';
+import { OutboundThread } from './outbound/outbound.ts';
+import { type AddressSpace, failed, type PrivLib } from './privlib.ts';
+import { ThreadStats } from './stats.ts';
+import type { ExecutorStats, LogRecord } from './types.ts';
+
+export interface ExecutorThreadsOptions {
+  readonly count: number;
+  readonly spinUs: number;
+  /** Over all executors. */
+  readonly stacksMax: number;
+  readonly limits: InvocationLimits;
+  /** How long after its deadline an invocation may hold its executor before that is replaced. */
+  readonly stuckMs: number;
+  readonly log: (record: LogRecord) => void;
+  /** Functions that a new thread has to know. */
+  readonly functions: () => readonly PortableFunction[];
+  /** No executor begins anything on this version any more. */
+  readonly retired: (descriptor: number) => void;
+  /** Another thread runs an executor from now on. */
+  readonly replaced: (control: number) => void;
+}
+
+/** Between two looks for executors that do not answer. */
+const WATCH_INTERVAL_MS = 100;
+/** When threads end right after they were begun, the next ones are begun less and less often. */
+const RESTART_DELAY_MS_MAX = 5000;
+
+interface Thread {
+  readonly control: number;
+  readonly stats: SharedArrayBuffer;
+  worker: Worker | undefined;
+  replacements: number;
+  startedMs: number;
+  /** When it was first seen to be stuck on this home; 0: it is not. */
+  stuckSinceMs: number;
+  isReplacing: boolean;
+}
+
+export class ExecutorThreads {
+  readonly #addressSpace: AddressSpace;
+  readonly #privLib: PrivLib;
+  readonly #options: ExecutorThreadsOptions;
+  readonly #signed: Int32Array;
+  readonly #doubles: Float64Array;
+  readonly #threads: Thread[] = [];
+  readonly #logCounts = new SharedArrayBuffer(4 * LOG_WORDS);
+  readonly #outbound = new OutboundThread();
+  readonly #startedMs = performance.now();
+  /** Versions of which each executor has yet to say that it is done with them. */
+  readonly #retiring = new Map<number, Set<Thread>>();
+  #watch: NodeJS.Timeout | undefined;
+  #isStopping = false;
+
+  constructor(addressSpace: AddressSpace, privLib: PrivLib, options: ExecutorThreadsOptions) {
+    this.#addressSpace = addressSpace;
+    this.#privLib = privLib;
+    this.#options = options;
+    const { buffer } = addressSpace.memory;
+    this.#signed = new Int32Array(buffer, 0, 2 ** 29);
+    this.#doubles = new Float64Array(buffer, 0, 2 ** 28);
+    for (let i = 0; i < options.count; i++) {
+      const control = privLib.executorCreate();
+      if (failed(control)) throw statusError(control, 'another executor');
+      const stats = ThreadStats.allocate();
+      const startedMs = performance.now();
+      const thread = { control, stats, worker: undefined, replacements: 0, startedMs };
+      this.#threads.push({ ...thread, stuckSinceMs: 0, isReplacing: false });
+    }
+  }
+
+  /** Their control blocks. */
+  get controls(): readonly number[] {
+    return this.#threads.map(({ control }) => control);
+  }
+
+  get threadStats(): readonly ThreadStats[] {
+    return this.#threads.map(({ stats }) => new ThreadStats(stats));
+  }
+
+  get logMessagesDropped(): number {
+    return Atomics.load(new Int32Array(this.#logCounts), LOG_DROPPED);
+  }
+
+  /** Returns when all are ready. */
+  async start(): Promise<void> {
+    this.#outbound.start(this.#addressSpace.memory);
+    await Promise.all(this.#threads.map((thread) => this.#startThread(thread)));
+    this.#watch = setInterval(() => this.#lookForStuck(), WATCH_INTERVAL_MS);
+    this.#watch.unref();
+  }
+
+  async #startThread(thread: Thread): Promise<void> {
+    const { control, stats } = thread;
+    const fetchPort = this.#outbound.connect(control);
+    const workerData: ExecutorThreadData = {
+      addressSpace: this.#addressSpace,
+      control,
+      peers: this.controls.filter((other) => other !== control),
+      spinUs: this.#options.spinUs,
+      stacksMax: Math.max(1, Math.floor(this.#options.stacksMax / this.#threads.length)),
+      limits: this.#options.limits,
+      functions: this.#options.functions(),
+      stats,
+      logCounts: this.#logCounts,
+      fetchPort,
+    };
+    // Options of the process, such as --input-type, are not for the worker's file.
+    const worker = new Worker(new URL('./executor-thread.ts', import.meta.url), {
+      execArgv: [],
+      workerData,
+      transferList: [fetchPort],
+    });
+    thread.worker = worker;
+    thread.startedMs = performance.now();
+    const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
+    worker.on('message', (message: FromExecutor) => {
+      if (message.kind === 'ready') resolve();
+      else this.#take(thread, message);
+    });
+    worker.on('error', (error) => this.#options.log(serverRecord(`an executor thread failed: ${error.stack}`)));
+    worker.on('exit', () => {
+      reject(new JordError('INTERNAL', 'An executor thread has ended while it was started.'));
+      if (thread.worker === worker) void this.#replace(thread);
+    });
+    await ready;
+    worker.unref();
+  }
+
+  #take(thread: Thread, message: Exclude<FromExecutor, { kind: 'ready' }>): void {
+    switch (message.kind) {
+      case 'log':
+        Atomics.add(new Int32Array(this.#logCounts), LOG_RECEIVED, 1);
+        this.#options.log(message.record);
+        break;
+      case 'retired':
+        this.#acknowledge(thread, message.descriptor);
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #acknowledge(thread: Thread, descriptor: number): void {
+    const left = this.#retiring.get(descriptor);
+    if (left === undefined || !left.delete(thread) || left.size > 0) return;
+    this.#retiring.delete(descriptor);
+    this.#options.retired(descriptor);
+  }
+
+  /** Tells all threads. What is told before an invocation is dispatched is known before it begins. */
+  tell(message: ToExecutor): void {
+    for (const thread of this.#threads) this.#tell(thread, message);
+  }
+
+  /** Has `retired` called once no executor begins anything on this version. */
+  retire(descriptor: number): void {
+    this.#retiring.set(descriptor, new Set(this.#threads));
+    this.tell({ kind: 'retire', descriptor });
+  }
+
+  #tell({ worker, control }: Thread, message: ToExecutor): void {
+    worker?.postMessage(message);
+    Atomics.store(this.#signed, (control + EXECUTOR_MESSAGES) >>> 2, 1);
+    this.#privLib.executorWake(control);
+  }
+
+  stats(): ExecutorStats[] {
+    return this.#threads.map((thread, index) => {
+      const { control } = thread;
+      const uptimeUs = (performance.now() - this.#startedMs) * 1000;
+      const isParked = this.#word(control + EXECUTOR_DOORBELL) === DOORBELL_PARKED;
+      return {
+        index,
+        state: thread.isReplacing ? 'replacing' : isParked ? 'parked' : 'awake',
+        utilization: Math.min(1, (this.#doubles[(control + EXECUTOR_BUSY_US) >>> 3] ?? 0) / uptimeUs),
+        queueLength: this.#privLib.ringLength(control),
+        offers: (this.#word(control + EXECUTOR_OFFERS_TAIL) - this.#word(control + EXECUTOR_OFFERS_HEAD)) | 0,
+        suspended: this.#word(control + EXECUTOR_SUSPENDED),
+        stacks: this.#word(control + EXECUTOR_STACKS),
+        begun: this.#doubles[(control + EXECUTOR_BEGUN) >>> 3] ?? 0,
+        replacements: thread.replacements,
+      };
+    });
+  }
+
+  #word(address: number): number {
+    return Atomics.load(this.#signed, address >>> 2);
+  }
+
+  /** An executor on which something runs long after its deadline ignores it, and will go on to. */
+  #lookForStuck(): void {
+    const now = performance.now();
+    for (const thread of this.#threads) {
+      if (!this.#isLate(thread.control)) thread.stuckSinceMs = 0;
+      else if (thread.stuckSinceMs === 0) thread.stuckSinceMs = now;
+      else if (now - thread.stuckSinceMs >= this.#options.stuckMs) void this.terminate(thread.control);
+    }
+  }
+
+  #isLate(control: number): boolean {
+    const current = this.#word(control + EXECUTOR_CURRENT);
+    if (current === this.#word(control + EXECUTOR_HOST)) return false;
+    return ((this.#word(CONTROL_NOW_MS) - this.#word(current + HOME_END_MS)) | 0) > 0;
+  }
+
+  /** Ends the thread of an executor, whatever it does. Another one follows. */
+  async terminate(control: number): Promise<void> {
+    const thread = this.#threads.find((candidate) => candidate.control === control);
+    if (thread?.worker === undefined || thread.isReplacing) return;
+    thread.isReplacing = true;
+    this.#options.log(serverRecord('an executor does not answer: its thread is replaced'));
+    this.#privLib.executorDoom(control);
+    // The rest happens when it has ended.
+    await thread.worker.terminate();
+  }
+
+  /** The thread has ended: what it had is put in order, and a new one begun. */
+  async #replace(thread: Thread): Promise<void> {
+    thread.worker = undefined;
+    if (this.#isStopping) return;
+    thread.isReplacing = true;
+    const lifeMs = performance.now() - thread.startedMs;
+    const lost = this.#privLib.executorRecover(thread.control);
+    this.#options.log(serverRecord(`an executor thread has ended; ${lost} invocations failed with it`));
+    for (const descriptor of [...this.#retiring.keys()]) this.#acknowledge(thread, descriptor);
+    thread.replacements++;
+    thread.stuckSinceMs = 0;
+    if (lifeMs < 1000) {
+      const delayMs = Math.min(RESTART_DELAY_MS_MAX, 10 * 2 ** Math.min(thread.replacements, 10));
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+    if (this.#isStopping) return;
+    try {
+      await this.#startThread(thread);
+    } catch {
+      // Its exit has been taken up.
+      return;
+    }
+    thread.isReplacing = false;
+    this.#options.replaced(thread.control);
+  }
+
+  /** Ends the threads. Each ends when what it runs has ended, at once after the grace time. */
+  async stop(graceMs: number): Promise<void> {
+    this.#isStopping = true;
+    clearInterval(this.#watch);
+    await Promise.all(this.#threads.map((thread) => this.#stopThread(thread, graceMs)));
+    await this.#outbound.stop();
+  }
+
+  async #stopThread(thread: Thread, graceMs: number): Promise<void> {
+    const { worker } = thread;
+    if (worker === undefined) return;
+    const exited = once(worker, 'exit');
+    this.#tell(thread, { kind: 'stop' });
+    const timer = setTimeout(() => void worker.terminate(), graceMs);
+    await exited;
+    clearTimeout(timer);
+  }
+}
+
+function serverRecord(message: string): LogRecord {
+  return { level: 'error', function: '', message };
+}
