@@ -8,10 +8,9 @@
  * `pd-create` … `vma-move` …: operations of PrivLib, called from JavaScript, the time of an empty call taken off.
  */
 import { PERMISSION_READ } from '../core/layout.ts';
-import { Clock } from '../src/server/clock.ts';
-import { Executor, FUNCTION_ID_FIRST } from '../src/server/executor.ts';
+import { Executor, FUNCTION_ID_FIRST, LONE_EXECUTOR } from '../src/server/executor.ts';
 import { createAddressSpace, failed, instantiatePrivLib } from '../src/server/privlib.ts';
-import { loadVersion } from '../src/server/version.ts';
+import { loadedFunction, loadVersion } from '../src/server/version.ts';
 import { CALLEE, CALLER, callerRequest, callsMade, nestedCallModule } from './applications/nested-call.ts';
 import { type UnsafePair, unsafePair } from './applications/unsafe-call.ts';
 import { type Experiment, type ExperimentOptions, runExperiment } from './harness/experiment.ts';
@@ -62,17 +61,16 @@ async function safeCalls(): Promise<(size: number) => Calls> {
   const functions = new Map<string, number>();
   const space = createAddressSpace({ callDepthMax: 512 });
   const executor = new Executor(space, {
-    clock: new Clock(space.memory),
+    ...LONE_EXECUTOR,
     resolve: (name) => functions.get(name),
     log: ({ message }) => {
       throw new Error(message);
     },
-    reclaim: () => false,
   });
   for (const [index, name] of ([CALLER, CALLEE] as const).entries()) {
-    const { loaded } = await loadVersion(executor, name, await nestedCallModule(name), {});
+    const version = await loadVersion(executor, name, await nestedCallModule(name), {});
     functions.set(name, FUNCTION_ID_FIRST + index);
-    executor.setFunction(FUNCTION_ID_FIRST + index, loaded);
+    executor.setFunction(FUNCTION_ID_FIRST + index, loadedFunction(version, index));
   }
   return (size) => (count) => {
     const request = callerRequest(count, size);
@@ -130,17 +128,16 @@ function expectOk(status: number): void {
 /** Operations of PrivLib on an address space of their own. */
 async function parts(): Promise<ReadonlyMap<string, Part>> {
   const space = createAddressSpace({ callDepthMax: 512 });
-  const clock = new Clock(space.memory);
-  const executor = new Executor(space, { clock, resolve: () => undefined, log: () => {}, reclaim: () => false });
-  const { loaded } = await loadVersion(executor, CALLEE, await nestedCallModule(CALLEE), {});
+  const executor = new Executor(space, LONE_EXECUTOR);
+  const { descriptor } = await loadVersion(executor, CALLEE, await nestedCallModule(CALLEE), {});
   const { hostBase: host } = executor;
   const privLib = instantiatePrivLib(space);
-  const pd = expect(privLib.pdCreate(loaded.descriptor, host));
+  const pd = expect(privLib.pdCreate(descriptor, host));
   const own = Array.from({ length: BATCH }, () => expect(privLib.vmaMap(64, host)));
   const vma = (index: number): number => own[index] ?? 0;
   const pds = (): Part =>
     pairOf(
-      () => privLib.pdCreate(loaded.descriptor, host),
+      () => privLib.pdCreate(descriptor, host),
       (handle) => privLib.pdDestroy(handle, host),
     );
   const vmas = (size: number): Part =>

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { PrivLib } from '../src/server/privlib.ts';
 import { Fixture, type TestFunction } from '../test/privlib-fixture.ts';
 import {
   CLOCK_LAG_MS,
@@ -277,17 +278,17 @@ test('exhausted tables and memory have their statuses', () => {
   assert.equal(executors, EXECUTORS_MAX);
   assert.equal(fixture.word(CONTROL_EXECUTORS), EXECUTORS_MAX, 'a refusal does not count');
   let functions = 1;
-  while (privLib.functionCreate(4096, 0, 0, 9, 2304, 128, 0, 1, 1) > status.STATUS_MAX) functions++;
+  while (privLib.functionCreate(4096, 0, 0, 9, 2304, 128, 0, 1, 1, 0, 0) > status.STATUS_MAX) functions++;
   assert.equal(functions, FUNCTIONS_MAX - 1);
 });
 
 test('unsound layouts are refused', () => {
   const { privLib } = new Fixture();
-  const sound = [4096, 65536, 1, 9, 2304, 256, 64, 1, TIMEOUT_MS_MAX] as const;
+  const sound = [4096, 65536, 1, 9, 2304, 256, 64, 1, TIMEOUT_MS_MAX, 0, 0] as const;
   const create = (...changes: [index: number, value: number][]): number => {
-    const layout = [...sound] as [number, number, number, number, number, number, number, number, number];
+    const layout: number[] = [...sound];
     for (const [index, value] of changes) layout[index] = value;
-    return privLib.functionCreate(...layout);
+    return privLib.functionCreate(...(layout as Parameters<PrivLib['functionCreate']>));
   };
   assert.ok(create() > status.STATUS_MAX);
   for (const change of [

@@ -120,9 +120,13 @@ export function ringPeek(executor: u32): u32 {
   return head == atomic.load<u32>(executor, EXECUTOR_RING_TAIL) ? 0 : load<u32>(ringEntry(executor, head));
 }
 
-/** Gives up the entry that `ringPeek` told of: it has run, or is suspended, or was stale. */
-export function ringAdvance(executor: u32): void {
+/**
+ * Gives up the entry that `ringPeek` told of: it has run, or is suspended, or was stale. Wakes the orchestrator, since there is
+ * room now; 0 where that gets the invocation back anyway.
+ */
+export function ringAdvance(executor: u32, orchestrator: u32): void {
   atomic.store<u32>(executor, load<u32>(executor, EXECUTOR_RING_HEAD) + 1, EXECUTOR_RING_HEAD);
+  if (orchestrator != 0) wake(orchestrator);
 }
 
 // @ts-ignore: decorator

@@ -10,10 +10,10 @@ import { JordError } from '../src/errors.ts';
 import { startGateway } from '../src/gateway/server.ts';
 import { assemble } from '../src/guard/testing-wat.ts';
 import { Clock } from '../src/server/clock.ts';
-import { Executor, FUNCTION_ID_FIRST } from '../src/server/executor.ts';
+import { Executor, FUNCTION_ID_FIRST, LONE_EXECUTOR } from '../src/server/executor.ts';
 import { createAddressSpace } from '../src/server/privlib.ts';
 import type { DeployOptions, LogRecord } from '../src/server/types.ts';
-import { loadVersion } from '../src/server/version.ts';
+import { loadedFunction, loadVersion } from '../src/server/version.ts';
 import { startWorkerServer } from '../src/server/worker-server.ts';
 
 const DEADLINE_MS = 40;
@@ -28,10 +28,9 @@ after(() => clock.stop());
 const ids = new Map<string, number>();
 const logged: LogRecord[] = [];
 const executor = new Executor(space, {
-  clock,
+  ...LONE_EXECUTOR,
   resolve: (name) => ids.get(name),
   log: (record) => logged.push(record),
-  reclaim: () => false,
 });
 const view = new DataView(space.memory.buffer);
 
@@ -49,10 +48,10 @@ function moduleOf(body: string, { more = '', name = 'self' } = {}): Uint8Array {
 }
 
 async function deploy(name: string, module: Uint8Array, options: DeployOptions = {}): Promise<void> {
-  const { loaded } = await loadVersion(executor, name, module, options);
+  const version = await loadVersion(executor, name, module, options);
   const id = ids.get(name) ?? FUNCTION_ID_FIRST + ids.size;
   ids.set(name, id);
-  executor.setFunction(id, loaded);
+  executor.setFunction(id, loadedFunction(version, id - FUNCTION_ID_FIRST));
 }
 
 function invoke(name: string, deadlineMs?: number): Uint8Array {

@@ -3,12 +3,12 @@
  * that cannot suspend, or not this time. continuations.ts has the form that suspends.
  */
 import {
+  CHILDREN_MAX,
   HOME_END_MS,
   INVOCATION_ARRIVED,
   INVOCATION_ENDED,
   INVOCATION_QUEUED,
   INVOCATION_RUNNING,
-  CHILDREN_MAX,
 } from '../../core/layout.ts';
 import {
   BAD_PARAMETER,
@@ -34,8 +34,8 @@ export interface AsyncFunctions {
 
 /** Fetches on another thread, for one executor. */
 export interface Fetcher {
-  /** Begins one. Returns a token, which is above all statuses, or a status. */
-  begin(request: Uint8Array, allow: readonly string[], timeoutMs: number): number;
+  /** Begins one. Returns a token, or why there is none. */
+  begin(request: Uint8Array, allow: readonly string[], timeoutMs: number): number | { readonly status: number };
   cancel(token: number): void;
   /** The next one that has ended: its response, or a status. */
   poll(): { readonly token: number; readonly result: Uint8Array | number } | undefined;
@@ -145,7 +145,7 @@ class BlockingFunctions implements AsyncFunctions {
     const { fetcher } = executor.host;
     if (fetcher === undefined) return NOT_ALLOWED;
     const token = beginFetch(executor, fetcher, request, asker);
-    if (failed(token)) return token;
+    if (typeof token !== 'number') return token.status;
     try {
       for (;;) {
         const done = fetcher.poll();
@@ -188,13 +188,18 @@ class BlockingFunctions implements AsyncFunctions {
   }
 }
 
-/** Begins a fetch for a guest; its request is gone then. Returns a token or a status. */
-export function beginFetch(executor: Executor, fetcher: Fetcher, request: number, asker: number): number {
+/** Begins a fetch for a guest; its request is gone then. Returns a token, or why there is none. */
+export function beginFetch(
+  executor: Executor,
+  fetcher: Fetcher,
+  request: number,
+  asker: number,
+): number | { readonly status: number } {
   const bytes = readRequest(executor, request, asker);
-  if (typeof bytes === 'number') return bytes;
+  if (typeof bytes === 'number') return { status: bytes };
   const allow = executor.allowedFetches(asker);
   const token = fetcher.begin(bytes, allow, Math.max(1, restMs(executor, asker)));
-  if (!failed(token)) executor.privLib.vmaUnmap(request, asker);
+  if (typeof token === 'number') executor.privLib.vmaUnmap(request, asker);
   return token;
 }
 

@@ -4,15 +4,20 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { CONTROL_NOW_MS } from '../../core/layout.ts';
-import { Clock, monotonicMs } from './clock.ts';
+import { Activity, Clock } from './clock.ts';
+import { createAddressSpace, instantiatePrivLib } from './privlib.ts';
+import { clockWord, monotonicMs } from './time.ts';
 
 /** Generous, since the machine may be busy with something else. */
 const PATIENCE_MS = 20_000;
 
-function clockWithWord(): { clock: Clock; now: () => number } {
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+function clockWithWord(): { clock: Clock; activity: Activity; now: () => number } {
+  const space = createAddressSpace({ callDepthMax: 1 });
+  const { memory } = space;
+  const privLib = instantiatePrivLib(space);
   const word = new Int32Array(memory.buffer, CONTROL_NOW_MS, 1);
-  return { clock: new Clock(memory), now: () => word[0] ?? 0 };
+  const activity = new Activity(memory, privLib, privLib.executorCreate());
+  return { clock: new Clock(memory), activity, now: () => word[0] ?? 0 };
 }
 
 /** Holds this thread until the word is `ms` further, as an endless loop would. */
@@ -33,53 +38,56 @@ async function untilParked(now: () => number): Promise<void> {
 }
 
 test('it goes on while this thread is in a loop, parks when nothing runs, and is right again at the next beginning', async () => {
-  const { clock, now } = clockWithWord();
+  const { clock, activity, now } = clockWithWord();
   await clock.start();
-  assert.equal(clock.begin(), now());
+  assert.equal(activity.begin(), now());
   spin(now, 20);
-  assert.ok(Math.abs((now() - monotonicMs()) | 0) < 1000);
-  clock.end();
+  assert.ok(Math.abs((now() - clockWord(monotonicMs())) | 0) < 1000);
+  activity.end();
   await untilParked(now);
-  const begun = clock.begin();
-  assert.ok(Math.abs((begun - monotonicMs()) | 0) < 1000);
+  const begun = activity.begin();
+  assert.ok(Math.abs((begun - clockWord(monotonicMs())) | 0) < 1000);
   assert.equal((now() - begun) | 0, 0);
   spin(now, 20);
-  clock.end();
+  activity.end();
   await clock.stop();
   await clock.stop();
 });
 
 test('no beginning is missed, whenever it comes', async () => {
-  const { clock, now } = clockWithWord();
+  const { clock, activity, now } = clockWithWord();
   await clock.start();
   for (let round = 0; round < 60; round++) {
     // Around the time that it parks after.
     await delay(8 + (round % 20));
-    clock.begin();
+    activity.begin();
     spin(now, 4);
-    clock.end();
+    activity.end();
   }
   await clock.stop();
 });
 
 test('one that is not started only moves at beginnings', async () => {
-  const { clock, now } = clockWithWord();
+  const { clock, activity, now } = clockWithWord();
   const before = now();
   await delay(30);
   assert.equal(now(), before);
-  clock.begin();
+  activity.begin();
   assert.ok(((now() - before) | 0) >= 29);
-  clock.end();
+  activity.end();
   await clock.stop();
 });
 
 test('a clock keeps no process alive', async () => {
-  const module = new URL('./clock.ts', import.meta.url).href;
+  const url = (file: string): string => new URL(file, import.meta.url).href;
   const program = `
-    import { Clock } from '${module}';
-    const clock = new Clock(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }));
+    import { Activity, Clock } from '${url('./clock.ts')}';
+    import { createAddressSpace, instantiatePrivLib } from '${url('./privlib.ts')}';
+    const space = createAddressSpace({ callDepthMax: 1 });
+    const privLib = instantiatePrivLib(space);
+    const clock = new Clock(space.memory);
     await clock.start();
-    clock.begin();`;
+    new Activity(space.memory, privLib, privLib.executorCreate()).begin();`;
   await promisify(execFile)(process.execPath, ['--input-type=module-typescript', '--eval', program], {
     timeout: PATIENCE_MS,
   });

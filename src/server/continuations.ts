@@ -31,11 +31,13 @@ import {
   OK,
   UNKNOWN_FUNCTION,
 } from '../../core/status.ts';
+import { HANDLE_EXPORT } from '../functions/abi.ts';
 import { type AsyncFunctions, beginFetch, readHandles, restMs, startInvocation, toArgBuf } from './async-functions.ts';
-import type { Begun, Executor, Handle, LoadedFunction } from './executor.ts';
+import type { Begun, Executor, LoadedFunction } from './executor.ts';
 import { badResponse } from './faults.ts';
-import { guestImports, type SuspendingFunction } from './host-functions.ts';
 import { Fifo } from './fifo.ts';
+import { guestImports } from './host-functions.ts';
+import { promising, suspending } from './jspi.ts';
 import { failed } from './privlib.ts';
 import { monotonicMs } from './time.ts';
 import { type Timed, Timers } from './timers.ts';
@@ -234,7 +236,7 @@ export class Continuations implements AsyncFunctions {
     if (fetcher === undefined) return NOT_ALLOWED;
     if (continuation === undefined) return this.#executor.blocking.fetch(request, asker);
     const token = beginFetch(this.#executor, fetcher, request, asker);
-    if (failed(token)) return token;
+    if (typeof token !== 'number') return token.status;
     this.#byToken.set(token, continuation);
     return this.#suspend(continuation, { kind: 'fetch', token }, Number.POSITIVE_INFINITY, () => IO_FAILED);
   }
@@ -324,7 +326,7 @@ export class Continuations implements AsyncFunctions {
     let handle = this.#handles.get(loaded.descriptor);
     if (handle === undefined) {
       const instance = new WebAssembly.Instance(loaded.module, this.#imports);
-      handle = WebAssembly.promising(instance.exports['handle'] as Handle) as Promising;
+      handle = promising(instance.exports[HANDLE_EXPORT]);
       this.#handles.set(loaded.descriptor, handle);
     }
     return handle;
@@ -443,8 +445,4 @@ export class Continuations implements AsyncFunctions {
     words[(control + EXECUTOR_STACKS) >>> 2] = this.#byBase.size;
     words[(control + EXECUTOR_SUSPENDED) >>> 2] = this.#byBase.size - this.#running;
   }
-}
-
-function suspending(hostFunction: SuspendingFunction): WebAssembly.ImportValue {
-  return new WebAssembly.Suspending(hostFunction);
 }

@@ -12,6 +12,7 @@ import {
   DOORBELL_AWAKE,
   DOORBELL_PARKED,
   EXECUTOR_DOORBELL,
+  EXECUTOR_INDEX,
   EXECUTOR_RING_HEAD,
   HOME_END_MS,
   INVOCATION_ENDED,
@@ -22,7 +23,6 @@ import {
   RING_MAX,
   RING_SIZE,
   RING_TABLE,
-  EXECUTOR_INDEX,
 } from '../../core/layout.ts';
 import { CALLEE_CANCELLED, CALLEE_DEADLINE, OK } from '../../core/status.ts';
 import { JordError } from '../errors.ts';
@@ -325,6 +325,11 @@ export class Dispatcher {
   #park(): boolean {
     const { privLib, control } = this.#executor;
     if (privLib.executorPark(control) === 0) return false;
+    // Once more, since who makes room wakes only who is parked.
+    if (this.#pump()) {
+      Atomics.store(this.#signed, this.#doorbell, DOORBELL_AWAKE);
+      return false;
+    }
     if (!this.#isAwaiting) {
       const woken = Atomics.waitAsync(this.#signed, this.#doorbell, DOORBELL_PARKED);
       if (!woken.async) return false;

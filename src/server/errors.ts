@@ -43,7 +43,10 @@ export function statusError(status: number, subject: string): JordError {
     case HOMES_EXHAUSTED:
       return new JordError('HOMES_EXHAUSTED', `All homes of ${subject} are in use. Try again later.`);
     case INVOCATIONS_EXHAUSTED:
-      return new JordError('OVERLOADED', `Too many invocations are outstanding for one of ${subject}. Try again later.`);
+      return new JordError(
+        'OVERLOADED',
+        `Too many invocations are outstanding for one of ${subject}. Try again later.`,
+      );
     case HOME_MEMORY_EXHAUSTED:
     case CLASS_EXHAUSTED:
     case TABLE_EXHAUSTED:

@@ -24,6 +24,7 @@ const port = parentPort;
 const stats = new ThreadStats(data.stats);
 const logCounts = new Int32Array(data.logCounts);
 const ids = new Map<string, number>();
+let fetcher: Outbound | undefined;
 
 function post(message: FromExecutor): void {
   port.postMessage(message);
@@ -60,7 +61,9 @@ const executor: Executor = new Executor(
   data.addressSpace,
   {
     limits: data.limits,
-    fetcher: new Outbound(data.fetchPort, isAllowed),
+    get fetcher() {
+      return fetcher;
+    },
     resolve: (name) => ids.get(name),
     log,
     countFault: (index, fault) => stats.fault(index, fault),
@@ -103,6 +106,10 @@ function take(message: ToExecutor): void {
       loop.continuations.forget(message.descriptor);
       post({ kind: 'retired', descriptor: message.descriptor });
       break;
+    case 'fetcher':
+      if (fetcher === undefined) fetcher = new Outbound(message.port, isAllowed);
+      else fetcher.reconnect(message.port);
+      break;
     case 'trim':
       trim();
       break;
@@ -121,7 +128,6 @@ function takeMessages(): number {
     take(received.message as ToExecutor);
     count++;
   }
-  const { fetcher } = executor.host;
   for (let done = fetcher?.poll(); done !== undefined; done = fetcher?.poll()) {
     loop.continuations.fetched(done.token, done.result);
   }

@@ -3,7 +3,7 @@
  * they log, and replaces one that has ended or does not answer.
  */
 import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
+import { type MessagePort, Worker } from 'node:worker_threads';
 import {
   CONTROL_NOW_MS,
   DOORBELL_PARKED,
@@ -31,7 +31,7 @@ import {
   type PortableFunction,
   type ToExecutor,
 } from './messages.ts';
-import { OutboundThread } from './outbound/outbound.ts';
+import { OutboundThread } from './outbound/outbound-thread.ts';
 import { type AddressSpace, failed, type PrivLib } from './privlib.ts';
 import { ThreadStats } from './stats.ts';
 import type { ExecutorStats, LogRecord } from './types.ts';
@@ -55,6 +55,8 @@ export interface ExecutorThreadsOptions {
 
 /** Between two looks for executors that do not answer. */
 const WATCH_INTERVAL_MS = 100;
+/** A thread that fetches follows one that has ended after this time. */
+const FETCH_RESTART_MS = 1000;
 /** When threads end right after they were begun, the next ones are begun less and less often. */
 const RESTART_DELAY_MS_MAX = 5000;
 
@@ -77,12 +79,13 @@ export class ExecutorThreads {
   readonly #doubles: Float64Array;
   readonly #threads: Thread[] = [];
   readonly #logCounts = new SharedArrayBuffer(4 * LOG_WORDS);
-  readonly #outbound = new OutboundThread();
+  readonly #outbound = new OutboundThread((reason) => this.#fetchThreadLost(reason));
   readonly #startedMs = performance.now();
   /** Versions of which each executor has yet to say that it is done with them. */
   readonly #retiring = new Map<number, Set<Thread>>();
   #watch: NodeJS.Timeout | undefined;
   #isStopping = false;
+  #canFetch = false;
 
   constructor(addressSpace: AddressSpace, privLib: PrivLib, options: ExecutorThreadsOptions) {
     this.#addressSpace = addressSpace;
@@ -116,7 +119,6 @@ export class ExecutorThreads {
 
   /** Returns when all are ready. */
   async start(): Promise<void> {
-    this.#outbound.start(this.#addressSpace.memory);
     await Promise.all(this.#threads.map((thread) => this.#startThread(thread)));
     this.#watch = setInterval(() => this.#lookForStuck(), WATCH_INTERVAL_MS);
     this.#watch.unref();
@@ -124,7 +126,6 @@ export class ExecutorThreads {
 
   async #startThread(thread: Thread): Promise<void> {
     const { control, stats } = thread;
-    const fetchPort = this.#outbound.connect(control);
     const workerData: ExecutorThreadData = {
       addressSpace: this.#addressSpace,
       control,
@@ -135,13 +136,11 @@ export class ExecutorThreads {
       functions: this.#options.functions(),
       stats,
       logCounts: this.#logCounts,
-      fetchPort,
     };
     // Options of the process, such as --input-type, are not for the worker's file.
     const worker = new Worker(new URL('./executor-thread.ts', import.meta.url), {
       execArgv: [],
       workerData,
-      transferList: [fetchPort],
     });
     thread.worker = worker;
     thread.startedMs = performance.now();
@@ -150,13 +149,37 @@ export class ExecutorThreads {
       if (message.kind === 'ready') resolve();
       else this.#take(thread, message);
     });
-    worker.on('error', (error) => this.#options.log(serverRecord(`an executor thread failed: ${error.stack}`)));
+    worker.on('error', (error: unknown) => {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#options.log(serverRecord(`an executor thread failed: ${text}`));
+    });
     worker.on('exit', () => {
       reject(new JordError('INTERNAL', 'An executor thread has ended while it was started.'));
       if (thread.worker === worker) void this.#replace(thread);
     });
     await ready;
     worker.unref();
+    if (this.#canFetch) this.#connect(thread);
+  }
+
+  /** Lets functions fetch: there is one that may. The thread that does it is begun when this is called first. */
+  enableFetch(): void {
+    if (this.#canFetch) return;
+    this.#canFetch = true;
+    this.#outbound.start(this.#addressSpace.memory);
+    for (const thread of this.#threads) this.#connect(thread);
+  }
+
+  #fetchThreadLost(reason: unknown): void {
+    this.#options.log(serverRecord(`the thread that fetches has ended: ${String(reason)}`));
+    setTimeout(() => {
+      if (!this.#isStopping) for (const thread of this.#threads) this.#connect(thread);
+    }, FETCH_RESTART_MS).unref();
+  }
+
+  #connect(thread: Thread): void {
+    const port = this.#outbound.connect(thread.control);
+    this.#tell(thread, { kind: 'fetcher', port }, [port]);
   }
 
   #take(thread: Thread, message: Exclude<FromExecutor, { kind: 'ready' }>): void {
@@ -191,8 +214,8 @@ export class ExecutorThreads {
     this.tell({ kind: 'retire', descriptor });
   }
 
-  #tell({ worker, control }: Thread, message: ToExecutor): void {
-    worker?.postMessage(message);
+  #tell({ worker, control }: Thread, message: ToExecutor, transferred: readonly MessagePort[] = []): void {
+    worker?.postMessage(message, transferred);
     Atomics.store(this.#signed, (control + EXECUTOR_MESSAGES) >>> 2, 1);
     this.#privLib.executorWake(control);
   }

@@ -34,9 +34,9 @@ import { JordError } from '../errors.ts';
 import { type AsyncFunctions, blockingFunctions, type Fetcher } from './async-functions.ts';
 import { Activity } from './clock.ts';
 import { faultError, statusError } from './errors.ts';
-import { EMPTY_FIELDS, readFields, writeFields } from './fields.ts';
 import { FaultReporter, type FaultSink } from './fault-reporter.ts';
 import { badResponse, type Fault, responseTooLarge } from './faults.ts';
+import { EMPTY_FIELDS, readFields, writeFields } from './fields.ts';
 import { guestImports, type HostFunctionContext, type HttpExchange } from './host-functions.ts';
 import { type AddressSpace, failed, instantiatePrivLib, type PrivLib } from './privlib.ts';
 import { monotonicUs } from './time.ts';
@@ -85,6 +85,21 @@ export interface ExecutorHost extends FaultSink {
   /** Another executor may take an invocation that a function started. Undefined: there is none. */
   readonly offer: ((handle: number) => void) | undefined;
 }
+
+/** For an executor with nothing around it: for experiments and tests. */
+export const LONE_EXECUTOR: ExecutorHost = {
+  limits: { responseBytesMax: 2 ** 28, logBytesMax: 2 ** 30 },
+  resolve: () => undefined,
+  log: () => {},
+  countFault: () => {},
+  countInvocation: () => {},
+  reclaim: () => false,
+  refresh: () => false,
+  fetcher: undefined,
+  fetched: () => {},
+  drainInbox: () => {},
+  offer: undefined,
+};
 
 /** What belongs to one root invocation beside its request. */
 export interface RootOptions {
@@ -342,7 +357,8 @@ export class Executor {
     const { privLib, hostBase } = this;
     for (let isAgain = false; ; isAgain = true) {
       const loaded = this.functionFor(record);
-      const base = loaded === undefined ? UNKNOWN_FUNCTION : privLib.invocationEnter(record, loaded.descriptor, hostBase);
+      const base =
+        loaded === undefined ? UNKNOWN_FUNCTION : privLib.invocationEnter(record, loaded.descriptor, hostBase);
       if (loaded !== undefined && !failed(base)) {
         return { loaded, record, base, startedUs, exchange: this.#openExchange(record, base) };
       }
@@ -428,20 +444,25 @@ export class Executor {
     const { privLib } = this;
     const loaded = this.functionOf(this.word(record + INVOCATION_FUNCTION));
     const abort = (status: number, base: number): void => void privLib.invocationAbort(record, status, base, asker);
-    if (loaded === undefined) return abort(UNKNOWN_FUNCTION, 0);
+    if (loaded === undefined) {
+      abort(UNKNOWN_FUNCTION, 0);
+      return;
+    }
     const request = this.word(record + INVOCATION_REQUEST);
     const base = this.takingHomes(() => privLib.invocationEnter(record, loaded.descriptor, asker));
-    if (failed(base)) return abort(base, 0);
+    if (failed(base)) {
+      abort(base, 0);
+      return;
+    }
     let response: number;
     try {
       response = loaded.handle(request, this.word(base + HOME_REQUEST_LENGTH), base);
     } catch (error) {
       this.#settleFault(loaded, error, base, asker, (status) => abort(status, base));
-      return undefined;
+      return;
     }
     const result = privLib.invocationLeave(record, response, this.host.limits.responseBytesMax, base, asker);
     if (result === CALLEE_BAD_RESPONSE) this.reportFault(loaded, badResponse(loaded.name, response));
-    return undefined;
   }
 
   /** The host function `call`. A closure, so that its variables are in its context and not behind `this`. */

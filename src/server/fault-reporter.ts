@@ -1,11 +1,5 @@
 /** What an executor knows about the invocations that fail on it: what to tell the caller, the log and the counters. */
-import {
-  CONTROL_NOW_MS,
-  HOME_END_MS,
-  HOME_GLOBALS,
-  HOME_INVOCATION,
-  INVOCATION_CANCELLED,
-} from '../../core/layout.ts';
+import { CONTROL_NOW_MS, HOME_END_MS, HOME_GLOBALS, HOME_INVOCATION, INVOCATION_CANCELLED } from '../../core/layout.ts';
 import {
   classifyFault,
   deadlinePassed,
@@ -67,7 +61,8 @@ export class FaultReporter {
   }
 
   #describe(loaded: FaultyFunction, error: unknown, base: number): Fault | undefined {
-    if (error === this.passing) return this.isCancelled(base) ? invocationCancelled(loaded.name) : deadlinePassed(loaded.name);
+    if (error === this.passing)
+      return this.isCancelled(base) ? invocationCancelled(loaded.name) : deadlinePassed(loaded.name);
     try {
       const fault = classifyFault(loaded.name, error, this.header(base), loaded.memoryLimit);
       return fault === undefined ? undefined : this.#withLastWords(fault, base);

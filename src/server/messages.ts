@@ -27,7 +27,6 @@ export interface ExecutorThreadData {
   readonly stats: SharedArrayBuffer;
   /** Log messages that were taken in by the main thread, and sent by this one. */
   readonly logCounts: SharedArrayBuffer;
-  readonly fetchPort: MessagePort;
 }
 
 export type ToExecutor =
@@ -35,6 +34,8 @@ export type ToExecutor =
   | { readonly kind: 'remove'; readonly id: number }
   /** A version that no id means any more: answered by `retired` when nothing here begins on it. */
   | { readonly kind: 'retire'; readonly descriptor: number }
+  /** The way to the thread that fetches, the first one or another. */
+  | { readonly kind: 'fetcher'; readonly port: MessagePort }
   /** Gives back the homes that idle. */
   | { readonly kind: 'trim' }
   | { readonly kind: 'stop' };

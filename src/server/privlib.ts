@@ -26,17 +26,10 @@ export interface PrivLib {
   ringPush(executor: number, handle: number, bound: number): number;
   ringLength(executor: number): number;
   ringPeek(executor: number): number;
-  ringAdvance(executor: number): void;
+  ringAdvance(executor: number, orchestrator: number): void;
   offerPush(executor: number, handle: number): number;
   offerPop(executor: number): number;
-  invocationNew(
-    id: number,
-    request: number,
-    fields: number,
-    flags: number,
-    queuedUs: number,
-    asker: number,
-  ): number;
+  invocationNew(id: number, request: number, fields: number, flags: number, queuedUs: number, asker: number): number;
   invocationTake(handle: number, executor: number): number;
   invocationEnter(record: number, descriptor: number, asker: number): number;
   invocationLeave(record: number, response: number, bytesMax: number, base: number, asker: number): number;

@@ -14,6 +14,7 @@ import {
   EXECUTOR_CANCELS,
   EXECUTOR_DOORBELL,
   EXECUTOR_MESSAGES,
+  INVOCATION_ASKER,
   INVOCATION_SIZE,
   INVOCATION_TABLE,
   INVOCATIONS_MAX,
@@ -153,11 +154,12 @@ export class RunLoop {
     const { privLib, control } = this.#executor;
     const ran = this.#runHandle(handle);
     if (ran === true) {
-      privLib.ringAdvance(control);
+      privLib.ringAdvance(control, 0);
       return true;
     }
+    const orchestrator = this.#executor.word(recordOf(handle) + INVOCATION_ASKER);
     return ran.then((result) => {
-      privLib.ringAdvance(control);
+      privLib.ringAdvance(control, orchestrator);
       return result;
     });
   }

@@ -4,12 +4,21 @@
  */
 import { FUNCTION_TABLE } from '../../core/layout.ts';
 import { JordError } from '../errors.ts';
-import { ABI_IMPORTS, checkExports, HANDLE_EXPORT, INITIALIZE_EXPORT } from '../functions/abi.ts';
+import {
+  ABI_IMPORTS,
+  ABI_MODULE,
+  checkExports,
+  HANDLE_EXPORT,
+  INITIALIZE_EXPORT,
+  SUSPENDING_FUNCTIONS,
+} from '../functions/abi.ts';
 import { checkDeadlineMs, DEADLINE_MS_DEFAULT } from '../functions/deadline.ts';
+import { checkFetchAllow } from '../functions/fetch-allow.ts';
 import { moduleVersion } from '../functions/store.ts';
 import { guardModule } from '../guard/guard.ts';
 import { type GuardedModule, type HomeLayout, INIT_EXPORT } from '../guard/types.ts';
-import { type Executor, type Handle, type LoadedFunction, statusError } from './executor.ts';
+import { statusError } from './errors.ts';
+import type { Executor, Handle, LoadedFunction } from './executor.ts';
 import { classifyFault, type Fault } from './faults.ts';
 import { failed } from './privlib.ts';
 import type { DeployOptions } from './types.ts';
@@ -23,16 +32,21 @@ export interface Version {
   readonly guardedSizeBytes: number;
   readonly layout: HomeLayout;
   readonly deadlineMs: number;
+  readonly concurrency: number | null;
+  readonly fetchAllow: readonly string[];
   readonly imports: readonly string[];
-  readonly loaded: LoadedFunction;
+  readonly descriptor: number;
+  readonly module: WebAssembly.Module;
+  readonly handle: Handle;
   readonly loadMs: number;
 }
 
 /** Homes of one function, over all executors: as many as the address space holds. */
 const HOMES_MAX = 65535;
+const CONCURRENCY_MAX = 65535;
 
 /**
- * Makes a version ready on an executor; it is not reachable yet.
+ * Makes a version ready on an executor; it is not reachable yet. `argBufBytesMax` bounds what one invocation may have in ArgBufs.
  *
  * Throws the MODULE_* errors, BAD_OPTION, and ADDRESS_SPACE_EXHAUSTED when there is no room for its homes.
  */
@@ -41,41 +55,61 @@ export async function loadVersion(
   name: string,
   bytes: Uint8Array,
   options: DeployOptions,
+  argBufBytesMax = 0,
 ): Promise<Version> {
   const started = performance.now();
   const deadlineMs = checkDeadlineMs('deadlineMs', options.deadlineMs ?? DEADLINE_MS_DEFAULT);
+  const concurrency = checkConcurrency(options.concurrency);
+  const fetchAllow = checkFetchAllow(options.fetchAllow ?? []);
   const guarded = guardModule(bytes, { imports: ABI_IMPORTS, ...options });
   checkExports(guarded.exports);
-  const instance = instantiate(executor, name, await compile(guarded.bytes));
-  const descriptor = createDescriptor(executor, name, guarded, deadlineMs);
-  executor.setName(descriptor, name);
+  const module = await compile(guarded.bytes);
+  const instance = instantiate(executor, name, module);
+  const descriptor = createDescriptor(executor, name, guarded, { deadlineMs, concurrency, argBufBytesMax });
+  executor.setVersion(descriptor, name, fetchAllow);
   try {
     makeImage(executor, name, descriptor, guarded, instance);
   } catch (error) {
     discard(executor, descriptor);
     throw error;
   }
-  const handle = instance.exports[HANDLE_EXPORT] as Handle;
   const { layout, imports } = guarded;
-  const loaded: LoadedFunction = { name, descriptor, memoryLimit: layout.memoryLimit, handle };
-  const loadMs = performance.now() - started;
-  const guardedSizeBytes = guarded.bytes.length;
+  if (SUSPENDING_IMPORTS.some((suspending) => imports.includes(suspending))) {
+    executor.privLib.functionSuspends(descriptor, 1);
+  }
   return {
     name,
     hash: moduleVersion(bytes),
     sizeBytes: bytes.length,
-    guardedSizeBytes,
+    guardedSizeBytes: guarded.bytes.length,
     layout,
     deadlineMs,
+    concurrency,
+    fetchAllow,
     imports,
-    loaded,
-    loadMs,
+    descriptor,
+    module,
+    handle: instance.exports[HANDLE_EXPORT] as Handle,
+    loadMs: performance.now() - started,
   };
 }
 
+/** A version as its executor needs it; `index` is the function's id less FUNCTION_ID_FIRST. */
+export function loadedFunction({ name, descriptor, layout, module, handle }: Version, index: number): LoadedFunction {
+  return { name, index, descriptor, memoryLimit: layout.memoryLimit, module, handle };
+}
+
+const SUSPENDING_IMPORTS: readonly string[] = SUSPENDING_FUNCTIONS.map((name) => `${ABI_MODULE}.${name}`);
+
+function checkConcurrency(concurrency: number | undefined): number | null {
+  if (concurrency === undefined) return null;
+  if (Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= CONCURRENCY_MAX) return concurrency;
+  throw new JordError('BAD_OPTION', `concurrency is a whole number from 1 to ${CONCURRENCY_MAX}, not ${concurrency}.`);
+}
+
 /**
- * Takes a version out of use. Returns false while PDs of it are left: then call again later. The descriptor is gone when
- * this returns true.
+ * Takes a version out of use, as far as this executor goes. Returns false while it has homes anywhere: then call again later.
+ * The descriptor is gone when this returns true.
  */
 export function discard(executor: Executor, descriptor: number): boolean {
   const { privLib } = executor;
@@ -112,7 +146,12 @@ function initFailed(name: string, { details }: Fault): JordError {
   return new JordError('MODULE_INIT_FAILED', message, { ...details });
 }
 
-function createDescriptor(executor: Executor, name: string, { layout }: GuardedModule, deadlineMs: number): number {
+function createDescriptor(
+  executor: Executor,
+  name: string,
+  { layout }: GuardedModule,
+  limits: { readonly deadlineMs: number; readonly concurrency: number | null; readonly argBufBytesMax: number },
+): number {
   const descriptor = executor.privLib.functionCreate(
     layout.headerSize,
     layout.memoryLimit,
@@ -122,9 +161,9 @@ function createDescriptor(executor: Executor, name: string, { layout }: GuardedM
     layout.mapSize,
     layout.globalsSize,
     HOMES_MAX,
-    deadlineMs,
-    0,
-    0,
+    limits.deadlineMs,
+    limits.concurrency ?? 0,
+    limits.argBufBytesMax,
   );
   if (descriptor < FUNCTION_TABLE) throw statusError(descriptor, `the function ${name}`);
   return descriptor;
@@ -165,7 +204,7 @@ function runInitialisers(
     const seal = (): number => privLib.functionSeal(pd, layout.globalsSize, HOMES_MAX, hostBase);
     expectOk(executor.takingHomes(seal), name);
   } catch (error) {
-    const fault = classifyFault(name, error, executor.header(base), layout.memoryLimit);
+    const fault = classifyFault(name, error, executor.faults.header(base), layout.memoryLimit);
     if (fault === undefined) throw error;
     throw initFailed(name, fault);
   } finally {

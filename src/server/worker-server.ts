@@ -1,32 +1,39 @@
 /**
- * The worker server: one address space, its functions by name, and the executor that runs them. Knows nothing of HTTP.
+ * The worker server: one address space, its functions by name, and the threads that run them. Knows nothing of HTTP.
  */
+
 import { JordError } from '../errors.ts';
+import { ABI_MODULE, HTTP_FUNCTIONS } from '../functions/abi.ts';
 import { checkDeadlineMs } from '../functions/deadline.ts';
 import { checkFunctionName, functionUnknown } from '../functions/name.ts';
 import { type FunctionStore, openStore } from '../functions/store.ts';
 import { Clock } from './clock.ts';
+import { type Answer, type DispatchedFunction, Dispatcher, type SubmitOptions } from './dispatcher.ts';
 import { Executor, FUNCTION_ID_FIRST } from './executor.ts';
+import { ExecutorThreads } from './executor-threads.ts';
 import type { HttpExchange } from './host-functions.ts';
+import type { PortableFunction } from './messages.ts';
 import { type AddressSpace, createAddressSpace } from './privlib.ts';
-import type { DeployOptions, FunctionInfo, InvokeOptions, InvokeResult, LogRecord, WorkerServer } from './types.ts';
-import { discard, loadVersion, type Version } from './version.ts';
+import { resolveOptions, type ServerSettings, type WorkerServerOptions } from './settings.ts';
+import { summarize, ThreadStats } from './stats.ts';
+import type {
+  DeployOptions,
+  FunctionInfo,
+  FunctionStats,
+  InvokeOptions,
+  InvokeResult,
+  LogRecord,
+  ServerStats,
+  WorkerServer,
+} from './types.ts';
+import { discard, loadedFunction, loadVersion, type Version } from './version.ts';
 
-export interface WorkerServerOptions {
-  /** Folder of the function store. Without one, functions are gone with the server. */
-  readonly dataFolder?: string;
-  /** What functions log, faults of nested calls, and what the store has to say. Default: nowhere. */
-  readonly log?: (record: LogRecord) => void;
-  /** Most nested calls below one invocation. Default 512. */
-  readonly callDepthMax?: number;
-}
-
-const CALL_DEPTH_MAX_DEFAULT = 512;
+export type { WorkerServerOptions } from './settings.ts';
 
 interface Deployed {
-  readonly id: number;
   readonly version: Version;
   readonly deployedAt: string;
+  readonly target: DispatchedFunction;
 }
 
 /**
@@ -35,22 +42,18 @@ interface Deployed {
  *
  * Throws STORE_UNUSABLE, STORE_IN_USE, ADDRESS_SPACE_EXHAUSTED, BAD_OPTION.
  */
-export async function startWorkerServer(options: WorkerServerOptions = {}): Promise<WorkerServer> {
-  const { callDepthMax = CALL_DEPTH_MAX_DEFAULT } = options;
-  if (!Number.isInteger(callDepthMax) || callDepthMax < 1 || callDepthMax > 65535) {
-    throw new JordError('BAD_OPTION', `callDepthMax must be a whole number from 1 to 65535, not ${callDepthMax}.`);
-  }
+export async function startWorkerServer(options: WorkerServerOptions = {}): Promise<LocalWorkerServer> {
+  const settings = resolveOptions(options);
+  // The first thing, and before anything is waited for.
+  const addressSpace = createAddressSpace(settings);
   const store = options.dataFolder === undefined ? undefined : await openStore(options.dataFolder);
-  let clock: Clock | undefined;
+  let server: LocalWorkerServer | undefined;
   try {
-    const addressSpace = createAddressSpace({ callDepthMax });
-    clock = new Clock(addressSpace.memory);
-    const server = new LocalWorkerServer(store, addressSpace, clock, silently(options.log));
-    await clock.start();
-    await server.restore();
+    server = new LocalWorkerServer(store, addressSpace, settings, silently(options.log));
+    await server.start();
     return server;
   } catch (error) {
-    await clock?.stop();
+    await server?.abandon();
     await store?.close();
     throw error;
   }
@@ -67,16 +70,23 @@ function silently(log: (record: LogRecord) => void = () => {}): (record: LogReco
   };
 }
 
-class LocalWorkerServer implements WorkerServer {
+/** The worker server of this process, as its main thread has it. */
+export class LocalWorkerServer implements WorkerServer {
   readonly #store: FunctionStore | undefined;
   readonly #log: (record: LogRecord) => void;
+  readonly #settings: ServerSettings;
   readonly #clock: Clock;
+  /** That of the main thread: initialises functions, and runs what is invoked inline. */
   readonly #executor: Executor;
+  readonly #inlineStats = new ThreadStats(ThreadStats.allocate());
+  readonly #threads: ExecutorThreads;
+  readonly #dispatcher: Dispatcher;
   readonly #functions = new Map<string, Deployed>();
   /** Ids stay with their names, also when the function is removed and deployed again. */
   readonly #ids = new Map<string, number>();
-  /** Versions that were replaced while PDs of them were left. */
+  /** Versions that were replaced while something of them was left. */
   readonly #retired = new Set<number>();
+  readonly #startedMs = performance.now();
   /** The last deploy or removal that was asked for: they go one after the other. */
   #changes: Promise<unknown> = Promise.resolve();
   /** Of the one stop, however often it is asked for. */
@@ -85,21 +95,51 @@ class LocalWorkerServer implements WorkerServer {
   constructor(
     store: FunctionStore | undefined,
     addressSpace: AddressSpace,
-    clock: Clock,
+    settings: ServerSettings,
     log: (record: LogRecord) => void,
   ) {
     this.#store = store;
-    this.#clock = clock;
+    this.#settings = settings;
     this.#log = log;
+    this.#clock = new Clock(addressSpace.memory);
     this.#executor = new Executor(addressSpace, {
-      clock,
-      resolve: (name) => {
-        const id = this.#ids.get(name);
-        return this.#functions.has(name) ? id : undefined;
-      },
+      limits: settings.limits,
+      resolve: (name) => (this.#functions.has(name) ? this.#ids.get(name) : undefined),
       log,
+      countFault: (index, fault) => this.#inlineStats.fault(index, fault),
+      countInvocation: () => {},
       reclaim: () => this.#reclaim(),
+      refresh: () => false,
+      fetcher: undefined,
+      fetched: () => {},
+      drainInbox: () => void this.#dispatcher.poll(),
+      offer: undefined,
     });
+    const { executors, spinUs, stacksMax, limits, stuckMs } = settings;
+    this.#threads = new ExecutorThreads(addressSpace, this.#executor.privLib, {
+      count: executors,
+      spinUs,
+      stacksMax,
+      limits,
+      stuckMs,
+      log,
+      functions: () => [...this.#functions.values()].map(toPortable),
+      retired: (descriptor) => this.#discard(descriptor),
+      replaced: (control) => this.#dispatcher.executorReplaced(control),
+    });
+    this.#dispatcher = new Dispatcher(this.#executor, this.#threads.controls, settings);
+  }
+
+  async start(): Promise<void> {
+    await this.#clock.start();
+    await this.restore();
+    await this.#threads.start();
+  }
+
+  /** After a start that has failed. */
+  async abandon(): Promise<void> {
+    await this.#threads.stop(0);
+    await this.#clock.stop();
   }
 
   /** Deploys what is in the store. */
@@ -110,7 +150,7 @@ class LocalWorkerServer implements WorkerServer {
     for (const { name, memoryLimitBytes, deadlineMs, deployedAt } of this.#store?.list() ?? []) {
       try {
         const module = (await this.#store?.readModule(name)) ?? new Uint8Array(0);
-        const version = await loadVersion(this.#executor, name, module, { memoryLimitBytes, deadlineMs });
+        const version = await this.#load(name, module, { memoryLimitBytes, deadlineMs });
         this.#install(version, deployedAt);
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
@@ -124,13 +164,13 @@ class LocalWorkerServer implements WorkerServer {
     const bytes = new Uint8Array(module);
     return this.#change(async () => {
       checkFunctionName(name);
-      const version = await loadVersion(this.#executor, name, bytes, options);
+      const version = await this.#load(name, bytes, options);
       const deployedAt = new Date().toISOString();
       try {
         const { layout, deadlineMs } = version;
         await this.#store?.put(name, bytes, { memoryLimitBytes: layout.memoryLimit, deadlineMs, deployedAt });
       } catch (error) {
-        discard(this.#executor, version.loaded.descriptor);
+        discard(this.#executor, version.descriptor);
         throw error;
       }
       this.#install(version, deployedAt);
@@ -146,8 +186,10 @@ class LocalWorkerServer implements WorkerServer {
       if (deployed === undefined && !isStored) this.#find(name);
       await this.#store?.remove(name);
       if (deployed === undefined) return;
+      const { id } = deployed.target;
       this.#functions.delete(name);
-      this.#executor.removeFunction(deployed.id);
+      this.#executor.removeFunction(id);
+      this.#threads.tell({ kind: 'remove', id });
       this.#retire(deployed.version);
     });
   }
@@ -167,10 +209,12 @@ class LocalWorkerServer implements WorkerServer {
       memoryInitialBytes: layout.memoryInitialPages * 65536,
       memoryLimitBytes: layout.memoryLimit,
       deadlineMs: version.deadlineMs,
+      concurrency: version.concurrency,
+      fetchAllow: version.fetchAllow,
       deployedAt,
       imports,
       deployMs: Math.round(version.loadMs * 1000) / 1000,
-      homes: this.#executor.privLib.functionHomes(version.loaded.descriptor),
+      homes: this.#executor.privLib.functionHomes(version.descriptor),
     };
   }
 
@@ -178,21 +222,80 @@ class LocalWorkerServer implements WorkerServer {
     return this.#functions.has(name);
   }
 
+  /** On an executor thread; on this one, before it returns, where there is none. */
   async invoke(name: string, body: Uint8Array, options: InvokeOptions = {}): Promise<InvokeResult> {
+    if (this.#settings.executors === 0) return this.#invokeHere(name, body, options);
+    const { promise, resolve, reject } = Promise.withResolvers<InvokeResult>();
+    this.submit(name, body, options, (error, result) => {
+      if (result === undefined) reject(error);
+      else resolve(result);
+    });
+    return promise;
+  }
+
+  /** As `invoke`, with a callback in place of a promise. Throws what can be said at once. */
+  submit(name: string, body: Uint8Array, options: SubmitOptions, answer: Answer): void {
     this.#checkRunning();
-    const { id } = this.#find(name);
-    const { http, deadlineMs } = options;
+    const { target } = this.#find(name);
+    if (options.deadlineMs !== undefined) checkDeadlineMs('deadlineMs', options.deadlineMs);
+    this.#dispatcher.submit(target, body, options, answer);
+  }
+
+  /** Hands out what has ended. Returns whether there was anything. */
+  poll(): boolean {
+    return this.#dispatcher.poll();
+  }
+
+  /** Runs it on this thread, which it holds until it has ended, also where it waits for something. */
+  invokeInline(name: string, body: Uint8Array, deadlineMs?: number): Uint8Array {
+    this.#checkRunning();
+    const { target } = this.#find(name);
     if (deadlineMs !== undefined) checkDeadlineMs('deadlineMs', deadlineMs);
+    return this.#executor.invoke(target.id, body, { deadlineMs });
+  }
+
+  #invokeHere(name: string, body: Uint8Array, { http, deadlineMs }: InvokeOptions): InvokeResult {
     if (http === undefined) {
-      return { body: this.#executor.invoke(id, body, { deadlineMs }), status: undefined, headers: [] };
+      return { body: this.invokeInline(name, body, deadlineMs), status: undefined, headers: [] };
     }
+    this.#checkRunning();
+    const { target } = this.#find(name);
+    if (deadlineMs !== undefined) checkDeadlineMs('deadlineMs', deadlineMs);
     const exchange: HttpExchange = { request: http, status: undefined, headers: [] };
-    const response = this.#executor.invoke(id, body, { exchange, deadlineMs });
+    const response = this.#executor.invoke(target.id, body, { exchange, deadlineMs });
     return { body: response, status: exchange.status, headers: exchange.headers };
+  }
+
+  stats(): ServerStats {
+    return {
+      uptimeMs: Math.round(performance.now() - this.#startedMs),
+      functions: [...this.#functions.keys()].sort().map((name) => this.#functionStats(name)),
+      executors: this.#threads.stats(),
+      orchestrators: [this.#dispatcher.stats(0)],
+      logMessagesDropped: this.#threads.logMessagesDropped,
+      homeMemoryFreeBytes: this.#executor.privLib.homeMemoryFree() >>> 0,
+    };
+  }
+
+  #functionStats(name: string): FunctionStats {
+    const { version, target } = this.#find(name);
+    const { privLib } = this.#executor;
+    const threads = [this.#inlineStats, ...this.#threads.threadStats];
+    return {
+      name,
+      invocations: Number(privLib.functionCreated(version.descriptor)),
+      inFlight: Number(privLib.functionLive(version.descriptor)),
+      ...summarize(threads, target.id - FUNCTION_ID_FIRST),
+    };
   }
 
   stop(): Promise<void> {
     this.#stopped ??= this.#changes.then(async () => {
+      this.#dispatcher.cancelAll(
+        (name) => new JordError('SERVER_STOPPED', `The worker server was stopped while ${name} ran.`),
+      );
+      await this.#threads.stop(STOP_GRACE_MS);
+      this.#dispatcher.stop();
       await this.#clock.stop();
       await this.#store?.close();
     });
@@ -218,28 +321,53 @@ class LocalWorkerServer implements WorkerServer {
     return result;
   }
 
+  #load(name: string, module: Uint8Array, options: DeployOptions): Promise<Version> {
+    return loadVersion(this.#executor, name, module, options, this.#settings.argBufBytesMax);
+  }
+
   #install(version: Version, deployedAt: string): void {
-    const id = this.#ids.get(version.name) ?? FUNCTION_ID_FIRST + this.#ids.size;
-    const replaced = this.#functions.get(version.name);
-    this.#ids.set(version.name, id);
-    this.#functions.set(version.name, { id, version, deployedAt });
-    this.#executor.setFunction(id, version.loaded);
+    const { name, imports, deadlineMs } = version;
+    const id = this.#ids.get(name) ?? FUNCTION_ID_FIRST + this.#ids.size;
+    const replaced = this.#functions.get(name);
+    const usesHttp = HTTP_IMPORTS.some((hostFunction) => imports.includes(hostFunction));
+    const deployed: Deployed = { version, deployedAt, target: { id, name, deadlineMs, usesHttp } };
+    this.#ids.set(name, id);
+    this.#functions.set(name, deployed);
+    this.#executor.setFunction(id, loadedFunction(version, id - FUNCTION_ID_FIRST));
+    if (version.fetchAllow.length > 0) this.#threads.enableFetch();
+    this.#threads.tell({ kind: 'install', installed: toPortable(deployed) });
     if (replaced !== undefined) this.#retire(replaced.version);
   }
 
-  #retire(version: Version): void {
-    this.#retired.add(version.loaded.descriptor);
-    for (const descriptor of this.#retired) {
-      if (discard(this.#executor, descriptor)) this.#retired.delete(descriptor);
+  /** The descriptor goes when no executor begins anything on it any more, and nothing of it runs. */
+  #retire({ descriptor }: Version): void {
+    this.#executor.privLib.functionRetire(descriptor);
+    if (this.#settings.executors === 0) this.#discard(descriptor);
+    else this.#threads.retire(descriptor);
+  }
+
+  #discard(descriptor: number): void {
+    this.#retired.add(descriptor);
+    for (const retired of this.#retired) {
+      if (discard(this.#executor, retired)) this.#retired.delete(retired);
     }
   }
 
-  /** Gives back the homes that idle. They are made again when they are needed. */
+  /** Gives back the homes that idle here, and has the others do so. They are made again when they are needed. */
   #reclaim(): boolean {
     const { privLib, control } = this.#executor;
     let freed = 0;
-    for (const { version } of this.#functions.values())
-      freed += privLib.poolTrim(control, version.loaded.descriptor, 0);
+    for (const { version } of this.#functions.values()) freed += privLib.poolTrim(control, version.descriptor, 0);
+    this.#threads.tell({ kind: 'trim' });
     return freed > 0;
   }
+}
+
+/** How long what runs may go on when the server is stopped. */
+const STOP_GRACE_MS = 50;
+const HTTP_IMPORTS: readonly string[] = HTTP_FUNCTIONS.map((name) => `${ABI_MODULE}.${name}`);
+
+function toPortable({ version, target }: Deployed): PortableFunction {
+  const { name, descriptor, layout, module, fetchAllow } = version;
+  return { id: target.id, name, descriptor, memoryLimit: layout.memoryLimit, module, fetchAllow };
 }

@@ -1,0 +1,109 @@
+/** Options of a worker server, their bounds and their defaults. */
+import { availableParallelism } from 'node:os';
+import { EXECUTORS_MAX, RING_MAX } from '../../core/layout.ts';
+import { JordError } from '../errors.ts';
+import type { DispatcherOptions } from './dispatcher.ts';
+import type { InvocationLimits } from './executor.ts';
+import type { LogRecord } from './types.ts';
+
+export interface WorkerServerOptions {
+  /** Folder of the function store. Without one, functions are gone with the server. */
+  readonly dataFolder?: string;
+  /** What functions log, faults of nested calls, and what the store and the server have to say. Default: nowhere. */
+  readonly log?: (record: LogRecord) => void;
+  /** Most nested calls below one invocation: 1 to 65,535. Default 512. */
+  readonly callDepthMax?: number;
+  /**
+   * Threads that run functions: 0 to 48. Default: one for each core, less the orchestrators, at least one. With 0, functions run on
+   * the thread that invokes them.
+   */
+  readonly executors?: number;
+  /** Threads that receive requests and dispatch them: 1 to 15. Default 1, which is the thread that starts the server. */
+  readonly orchestrators?: number;
+  /** Invocations that an executor has at most, the one that runs included (the k of JBSQ): 1 to 64. Default 2. */
+  readonly queueBound?: number;
+  /** How long a thread looks for work before it parks, in µs: 0 to 1,000,000. Default 50. */
+  readonly spinUs?: number;
+  /** Invocations that are accepted and not answered at most, of one orchestrator: 1 to 60,000. Default 4,096. */
+  readonly outstandingMax?: number;
+  /** New invocations are refused while the oldest that waits has waited longer, in ms: 0 (never) to 3,600,000. Default 100. */
+  readonly queueDelayMs?: number;
+  /** Stacks of invocations that can suspend, over all executors: 1 to 30,000. Default 16,384. */
+  readonly stacksMax?: number;
+  /** Largest response of an invocation, in bytes. Default 256 MiB. */
+  readonly responseBytesMax?: number;
+  /** What one invocation may log, in bytes, with 16 more for each message. Default 64 KiB. */
+  readonly logBytesMax?: number;
+  /** What one invocation may own in ArgBufs, in bytes, each counted as the power of two that holds it. Default 1 GiB. */
+  readonly argBufBytesMax?: number;
+  /** How long after its deadline an invocation that ignores it keeps its executor, in ms: 1 to 60,000. Default 1,000. */
+  readonly stuckMs?: number;
+}
+
+/** The same with everything decided. */
+export interface ServerSettings extends DispatcherOptions {
+  readonly callDepthMax: number;
+  readonly executors: number;
+  readonly orchestrators: number;
+  readonly stacksMax: number;
+  readonly argBufBytesMax: number;
+  readonly stuckMs: number;
+  readonly limits: InvocationLimits;
+}
+
+const MIB = 2 ** 20;
+/** Each orchestrator has a control block too. */
+const ORCHESTRATORS_MAX = 15;
+const THREADS_MAX: number = EXECUTORS_MAX - 1 - ORCHESTRATORS_MAX;
+
+type NumericOption = Exclude<keyof WorkerServerOptions, 'dataFolder' | 'log'>;
+
+/** Least, most, default. */
+const BOUNDS: Readonly<Record<NumericOption, readonly [least: number, most: number, normal: number]>> = {
+  callDepthMax: [1, 65_535, 512],
+  executors: [0, THREADS_MAX, Number.NaN],
+  orchestrators: [1, ORCHESTRATORS_MAX, 1],
+  queueBound: [1, RING_MAX, 2],
+  spinUs: [0, 1_000_000, 50],
+  outstandingMax: [1, 60_000, 4096],
+  queueDelayMs: [0, 3_600_000, 100],
+  stacksMax: [1, 30_000, 16_384],
+  responseBytesMax: [0, 256 * MIB, 256 * MIB],
+  logBytesMax: [0, 1024 * MIB, 64 * 1024],
+  argBufBytesMax: [256, 2032 * MIB, 1024 * MIB],
+  stuckMs: [1, 60_000, 1000],
+};
+
+/** Throws BAD_OPTION. */
+export function resolveOptions(options: WorkerServerOptions): ServerSettings {
+  const number = (name: NumericOption): number => {
+    const [least, most, normal] = BOUNDS[name];
+    const value = options[name] ?? normal;
+    if (Number.isNaN(value) && options[name] === undefined) return value;
+    if (Number.isInteger(value) && value >= least && value <= most) return value;
+    throw new JordError('BAD_OPTION', `${name} must be a whole number from ${least} to ${most}, not ${value}.`);
+  };
+  const orchestrators = number('orchestrators');
+  const executors = options.executors === undefined ? defaultExecutors(orchestrators) : number('executors');
+  if (executors > 0 && executors < orchestrators) {
+    const message = `Each orchestrator needs an executor of its own: ${executors} are too few for ${orchestrators}.`;
+    throw new JordError('BAD_OPTION', message);
+  }
+  return {
+    callDepthMax: number('callDepthMax'),
+    executors,
+    orchestrators,
+    queueBound: number('queueBound'),
+    spinUs: number('spinUs'),
+    outstandingMax: number('outstandingMax'),
+    queueDelayMs: number('queueDelayMs'),
+    stacksMax: number('stacksMax'),
+    argBufBytesMax: number('argBufBytesMax'),
+    stuckMs: number('stuckMs'),
+    limits: { responseBytesMax: number('responseBytesMax'), logBytesMax: number('logBytesMax') },
+  };
+}
+
+function defaultExecutors(orchestrators: number): number {
+  return Math.min(Math.max(availableParallelism() - orchestrators, orchestrators), THREADS_MAX);
+}
