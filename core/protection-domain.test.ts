@@ -14,7 +14,7 @@ import {
   EXECUTORS_MAX,
   FAULT_DEADLINE,
   FUNCTIONS_MAX,
-  HOME_DEADLINE_MS,
+  HOME_END_MS,
   HOME_FAULT_KIND,
   HOME_GLOBALS,
   HOME_MEMORY_PAGES,
@@ -365,10 +365,10 @@ test('property: a deadline is the earlier of the caller’s and the function’s
   fc.assert(
     fc.property(time, fc.integer({ min: 1, max: DEADLINE_FAR_MS }), any, any, (now, restMs, first, second) => {
       view.setUint32(CONTROL_NOW_MS, now, true);
-      view.setUint32(host + HOME_DEADLINE_MS, now + restMs, true);
+      view.setUint32(host + HOME_END_MS, now + restMs, true);
       const outer = privLib.callEnter(first.descriptor, 0, host);
       const inner = privLib.callEnter(second.descriptor, 0, outer);
-      const rest = (base: number): number => (fixture.word(base + HOME_DEADLINE_MS) - now) | 0;
+      const rest = (base: number): number => (fixture.word(base + HOME_END_MS) - now) | 0;
       const outerMs = Math.min(restMs, first.timeoutMs + CLOCK_LAG_MS);
       assert.equal(rest(outer), outerMs);
       assert.equal(rest(inner), Math.min(outerMs, second.timeoutMs + CLOCK_LAG_MS));
@@ -401,7 +401,7 @@ test('who asks for something that takes time when its deadline has passed is tra
   }
   assert.equal(privLib.vmaLength(own, base), 64, 'nothing has changed');
   assert.equal(privLib.callAbort(base, host), status.OK);
-  view.setUint32(host + HOME_DEADLINE_MS, 0, true);
+  view.setUint32(host + HOME_END_MS, 0, true);
   const late = privLib.callEnter(descriptor, 0, host);
   assert.ok(late > status.STATUS_MAX, 'its own checks end it');
   assert.equal(privLib.callAbort(late, host), status.OK);

@@ -19,7 +19,7 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'jord-demo-'));
   dataFolder = join(folder, 'data');
   cacheFolder = join(folder, 'cache');
-  server = await startWorkerServer({ dataFolder, log: ({ message }) => logged.push(message) });
+  server = await startWorkerServer({ executors: 0, dataFolder, log: ({ message }) => logged.push(message) });
   await deployDemo(server, { dataFolder, cacheFolder, report: (line) => reported.push(line) });
 });
 after(async () => {

@@ -379,7 +379,7 @@ test('a fault deep inside goes no further than its caller', async () => {
 
 test('who listens to the log may fail, and may not invoke; deploying and removing wait for the invocation', async () => {
   let listen = (): void => {};
-  const server = await startWorkerServer({ log: () => listen() });
+  const server = await startWorkerServer({ executors: 0, log: () => listen() });
   const logger = (value: number): Uint8Array =>
     wat(`(module ${imports('log', 'call_name')} (memory 1) (data (i32.const 0) "echo")
       ${handle(`

@@ -216,7 +216,7 @@ test('a worker server: options, their bounds, the store, and HTTP', TEST_TIMEOUT
   const folder = await mkdtemp(join(tmpdir(), 'jord-deadlines-'));
   t.after(() => rm(folder, { recursive: true }));
   const endless = moduleOf('(loop $l (br $l))');
-  let server = await startWorkerServer({ dataFolder: folder });
+  let server = await startWorkerServer({ executors: 0, dataFolder: folder });
   for (const deadlineMs of [0, -1, 1.5, 3_600_001, Number.NaN]) {
     await assert.rejects(server.deploy('f', endless, { deadlineMs }), {
       code: 'BAD_OPTION',
@@ -226,7 +226,7 @@ test('a worker server: options, their bounds, the store, and HTTP', TEST_TIMEOUT
   assert.equal((await server.deploy('f', endless)).deadlineMs, 10_000);
   assert.equal((await server.deploy('f', endless, { deadlineMs: 3_600_000 })).deadlineMs, 3_600_000);
   await server.stop();
-  server = await startWorkerServer({ dataFolder: folder });
+  server = await startWorkerServer({ executors: 0, dataFolder: folder });
   t.after(() => server.stop());
   assert.equal(server.inspect('f').deadlineMs, 3_600_000);
   for (const deadlineMs of [0, 2.5])

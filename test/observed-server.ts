@@ -34,7 +34,7 @@ export async function startObserved(options: WorkerServerOptions = {}): Promise<
       thrown.push(error);
     }
   };
-  const [starting, memory] = catchMemory(() => startWorkerServer({ ...options, log }));
+  const [starting, memory] = catchMemory(() => startWorkerServer({ executors: 0, ...options, log }));
   const server = await starting;
   const observed: ObservedServer = {
     server,

@@ -4,7 +4,7 @@ import { startWorkerServer } from '../../src/server/worker-server.ts';
 import { CALLEE, CALLER, callerRequest, callsMade, nestedCallModule } from './nested-call.ts';
 
 test('the caller makes as many calls as it was asked for, with an argument of any size', async () => {
-  const server = await startWorkerServer();
+  const server = await startWorkerServer({ executors: 0 });
   try {
     await server.deploy(CALLEE, await nestedCallModule(CALLEE));
     await server.deploy(CALLER, await nestedCallModule(CALLER));
@@ -23,7 +23,7 @@ test('the caller makes as many calls as it was asked for, with an argument of an
 });
 
 test('without its callee the caller fails, rather than measuring nothing', async () => {
-  const server = await startWorkerServer();
+  const server = await startWorkerServer({ executors: 0 });
   try {
     await server.deploy(CALLER, await nestedCallModule(CALLER));
     await assert.rejects(server.invoke(CALLER, callerRequest(1, 64)), { code: 'FUNCTION_FAULT' });

@@ -29,7 +29,7 @@ const WARM_UP_DEPLOYS_MIN = 3;
 type Deploy = (bytes: Uint8Array) => Promise<DeploySample>;
 
 async function serverDeploy(): Promise<{ readonly deploy: Deploy; readonly stop: () => Promise<void> }> {
-  const server = await startWorkerServer();
+  const server = await startWorkerServer({ executors: 0 });
   return {
     deploy: async (bytes) => {
       const start = performance.now();

@@ -20,7 +20,7 @@ let folder: string;
 let server: WorkerServer;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'jord-docs-'));
-  server = await startWorkerServer();
+  server = await startWorkerServer({ executors: 0 });
 });
 after(async () => {
   await server.stop();

@@ -22,7 +22,7 @@ export interface TestServer {
 
 export async function startTestServer(functions: readonly string[]): Promise<TestServer> {
   const logs: LogRecord[] = [];
-  const server = await startWorkerServer({ log: (record) => logs.push(record) });
+  const server = await startWorkerServer({ executors: 0, log: (record) => logs.push(record) });
   for (const name of functions) {
     await server.deploy(name, await compileSource(join(import.meta.dirname, 'testing', `${name}.ts`)));
   }

@@ -38,7 +38,7 @@ test('docs/abi.md lists the host functions with as many parameters as they have'
 test('the example in WebAssembly text of docs/abi.md works', async () => {
   const source = /```wat\n(.*?)```/s.exec(page)?.[1] ?? '';
   const module = (await wabt()).parseWat('example.wat', source);
-  const server = await startWorkerServer();
+  const server = await startWorkerServer({ executors: 0 });
   await server.deploy('capitals', new Uint8Array(module.toBinary({}).buffer));
   const { body } = await server.invoke('capitals', Buffer.from('Hello, grüße {z}'));
   assert.equal(Buffer.from(body).toString(), 'HELLO, GRüßE {Z}');

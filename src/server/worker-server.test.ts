@@ -37,7 +37,7 @@ async function faultOf(promise: Promise<unknown>): Promise<FaultDetails> {
 }
 
 test('a stack overflow of the embedding program, wherever it comes, leaves a server that works', async () => {
-  const server = await startWorkerServer();
+  const server = await startWorkerServer({ executors: 0 });
   await server.deploy('echo', handle('(local.get $request)'));
   const body = new Uint8Array(100);
   const pending: Promise<unknown>[] = [];
@@ -54,6 +54,7 @@ test('a stack overflow of the embedding program, wherever it comes, leaves a ser
 
 test('what the log throws reaches no function', async () => {
   const server = await startWorkerServer({
+    executors: 0,
     log: () => {
       throw new Error('disk full');
     },
@@ -66,6 +67,7 @@ test('what the log throws reaches no function', async () => {
 test('invoking from the log is refused and disturbs nothing', async () => {
   let inner: Promise<unknown> = Promise.resolve();
   const server = await startWorkerServer({
+    executors: 0,
     log: ({ level }) => {
       if (level === 'info') inner = server.invoke('logs', new Uint8Array(3));
     },
@@ -78,7 +80,7 @@ test('invoking from the log is refused and disturbs nothing', async () => {
 
 test('what initialisers log has the name of the function', async () => {
   const records: LogRecord[] = [];
-  const server = await startWorkerServer({ log: (record) => records.push(record) });
+  const server = await startWorkerServer({ executors: 0, log: (record) => records.push(record) });
   const source = `(func $start ${LOG}) (start $start) (func (export "_initialize") ${LOG})`;
   await server.deploy('early', handle('(i32.const 0)', source));
   assert.deepEqual(records, Array(2).fill({ level: 'info', function: 'early', message: 'message' }));
@@ -86,7 +88,7 @@ test('what initialisers log has the name of the function', async () => {
 });
 
 test('backtraces begin with the function that made the access', async () => {
-  const server = await startWorkerServer();
+  const server = await startWorkerServer({ executors: 0 });
   const peek = '(func $peek (drop (i32.load (i32.const 0x70000000))))';
   await server.deploy('peeks', handle('(call $peek) (i32.const 0)', peek));
   const { backtrace } = await faultOf(server.invoke('peeks', new Uint8Array(0)));
@@ -98,7 +100,7 @@ test('backtraces begin with the function that made the access', async () => {
 });
 
 test('a function that gives up is reported with its last words, and one that ran out of memory with that', async () => {
-  const server = await startWorkerServer();
+  const server = await startWorkerServer({ executors: 0 });
   const error = '(drop (call $log (i32.const 3) (i32.const 0) (i32.const 7)))';
   await server.deploy('gives-up', handle(`(if (local.get $length) (then ${error} unreachable)) unreachable`));
   assert.equal((await faultOf(server.invoke('gives-up', new Uint8Array(1)))).reason, 'unreachable: message');
@@ -122,7 +124,7 @@ test('a function that gives up is reported with its last words, and one that ran
 });
 
 test('an address that wraps is reported with its 33 bits', async () => {
-  const server = await startWorkerServer();
+  const server = await startWorkerServer({ executors: 0 });
   for (const [pointer, offset, address] of [
     [-4, 4, '0x100000000'],
     [-4, 8, '0x100000004'],
@@ -142,7 +144,7 @@ test('an address that wraps is reported with its 33 bits', async () => {
 
 test('every stop ends when the store is closed, and what cannot be deployed from it can be removed', async () => {
   const dataFolder = await mkdtemp(path.join(tmpdir(), 'jord-server-'));
-  const first = await startWorkerServer({ dataFolder });
+  const first = await startWorkerServer({ executors: 0, dataFolder });
   await first.deploy('good', handle('(i32.const 0)'));
   await Promise.all([first.stop(), first.stop()]);
 
@@ -150,7 +152,7 @@ test('every stop ends when the store is closed, and what cannot be deployed from
   const record = path.join(dataFolder, 'functions', 'good.json');
   await writeFile(record, (await readFile(record, 'utf8')).replace(/"memoryLimitBytes": \d+/, '"memoryLimitBytes": 1'));
   const records: LogRecord[] = [];
-  const second = await startWorkerServer({ dataFolder, log: (entry) => records.push(entry) });
+  const second = await startWorkerServer({ executors: 0, dataFolder, log: (entry) => records.push(entry) });
   assert.match(records[0]?.message ?? '', /cannot be deployed from the store: The memory limit/);
   assert.deepEqual(second.list(), []);
   await second.remove('good');

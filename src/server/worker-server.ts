@@ -289,6 +289,16 @@ export class LocalWorkerServer implements WorkerServer {
     };
   }
 
+  /**
+   * Ends the thread of an executor in the midst of whatever it does, as happens to one that does not answer. What ran or was
+   * suspended there fails with EXECUTOR_LOST. Returns when the thread has ended; the next one follows by itself.
+   */
+  async replaceExecutor(index: number): Promise<void> {
+    const control = this.#threads.controls[index];
+    if (control === undefined) throw new JordError('BAD_REQUEST', `There is no executor ${index}.`);
+    await this.#threads.terminate(control);
+  }
+
   stop(): Promise<void> {
     this.#stopped ??= this.#changes.then(async () => {
       this.#dispatcher.cancelAll(
