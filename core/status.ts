@@ -91,3 +91,6 @@ export const CALLEE_CANCELLED = 71;
 export const CALLEE_EXECUTOR_LOST = 72;
 /** Its response is larger than the server allows. */
 export const CALLEE_RESPONSE_TOO_LARGE = 73;
+
+/** Not for functions: the host function has begun something, and the asker's stack is to be set aside until it has ended. */
+export const WAITS = 65535;

@@ -1,5 +1,5 @@
 /**
- * Compiles PrivLib (core/*.ts) into build/privlib.wasm. Plain JavaScript, since set-up runs it on whatever Node there is.
+ * Compiles PrivLib (core/privlib.ts) and core/waiting.ts into build/. Plain JavaScript, since set-up runs it on whatever Node there is.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -7,20 +7,23 @@ import { fileURLToPath } from 'node:url';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 const core = path.join(root, 'core');
-export const PRIVLIB_PATH = path.join(root, 'build', 'privlib.wasm');
-
-/** Options of the AssemblyScript compiler; `set-up` hashes them with the sources. */
-export const PRIVLIB_OPTIONS = [
-  '--runtime=stub',
-  '--importMemory',
-  '--sharedMemory',
-  '--initialMemory=65536',
-  '--maximumMemory=65536',
-  '-O3',
-  '--noAssert',
-  '--enable=simd',
-  '--enable=threads',
-  '--enable=bulk-memory',
+/** Options of the AssemblyScript compiler. */
+const COMMON_OPTIONS = ['--runtime=stub', '-O3', '--noAssert'];
+/** What is compiled: PrivLib itself, and the functions that can suspend, which know nothing of memory. */
+const MODULES = [
+  {
+    name: 'privlib',
+    options: [
+      '--importMemory',
+      '--sharedMemory',
+      '--initialMemory=65536',
+      '--maximumMemory=65536',
+      '--enable=simd',
+      '--enable=threads',
+      '--enable=bulk-memory',
+    ],
+  },
+  { name: 'waiting', options: ['--noExportMemory'] },
 ];
 
 /**
@@ -28,13 +31,22 @@ export const PRIVLIB_OPTIONS = [
  * @returns {Promise<void>}
  */
 export async function compilePrivLib() {
+  await mkdir(path.join(root, 'build'), { recursive: true });
+  for (const { name, options } of MODULES) await compile(name, options);
+}
+
+/**
+ * @param {string} name
+ * @param {readonly string[]} options
+ */
+async function compile(name, options) {
   const { default: asc } = await import('assemblyscript/asc');
   let messages = '';
   /** @type {Uint8Array | undefined} */
   let binary;
-  const { error } = await asc.main(['privlib.ts', '--outFile=privlib.wasm', ...PRIVLIB_OPTIONS], {
-    readFile: (/** @type {string} */ name) => readFile(path.join(core, name), 'utf8').catch(() => null),
-    writeFile: (/** @type {string} */ _name, /** @type {string | Uint8Array} */ contents) => {
+  const { error } = await asc.main([`${name}.ts`, `--outFile=${name}.wasm`, ...COMMON_OPTIONS, ...options], {
+    readFile: (/** @type {string} */ file) => readFile(path.join(core, file), 'utf8').catch(() => null),
+    writeFile: (/** @type {string} */ _file, /** @type {string | Uint8Array} */ contents) => {
       if (typeof contents !== 'string') binary = contents;
     },
     listFiles: () => [],
@@ -46,7 +58,6 @@ export async function compilePrivLib() {
     stdout: { write: () => true },
   });
   if (error !== null || binary === undefined)
-    throw new Error(`PrivLib does not compile:\n${messages}`, { cause: error });
-  await mkdir(path.dirname(PRIVLIB_PATH), { recursive: true });
-  await writeFile(PRIVLIB_PATH, binary);
+    throw new Error(`core/${name}.ts does not compile:\n${messages}`, { cause: error });
+  await writeFile(path.join(root, 'build', `${name}.wasm`), binary);
 }

@@ -14,7 +14,7 @@ test('docs/abi.md lists the statuses of core/status.ts, no more and no fewer', (
     name,
     Number(value),
   ]);
-  const { STATUS_MAX, ...defined } = status;
+  const { STATUS_MAX, WAITS: _, ...defined } = status;
   assert.equal(STATUS_MAX, 65535);
   assert.deepEqual(Object.fromEntries(documented), { ...defined });
   assert.equal(new Set(Object.values(defined)).size, documented.length, 'each number once');

@@ -22,14 +22,15 @@ import type { Executor } from './executor.ts';
 import { failed } from './privlib.ts';
 import { clockWord, monotonicMs, monotonicUs } from './time.ts';
 
+/** What each returns is in docs/abi.md; or WAITS, in the form that suspends. */
 export interface AsyncFunctions {
   start(id: number, request: number, asker: number): number;
-  wait(invocation: number, asker: number): number | Promise<number>;
-  wait_any(invocations: number, count: number, asker: number): number | Promise<number>;
-  wait_all(invocations: number, count: number, asker: number): number | Promise<number>;
+  wait(invocation: number, asker: number): number;
+  wait_any(invocations: number, count: number, asker: number): number;
+  wait_all(invocations: number, count: number, asker: number): number;
   cancel(invocation: number, asker: number): number;
-  sleep(milliseconds: number, asker: number): number | Promise<number>;
-  fetch(request: number, asker: number): number | Promise<number>;
+  sleep(milliseconds: number, asker: number): number;
+  fetch(request: number, asker: number): number;
 }
 
 /** Fetches on another thread, for one executor. */

@@ -30,8 +30,9 @@ import {
   NOT_ALLOWED,
   OK,
   UNKNOWN_FUNCTION,
+  WAITS,
 } from '../../core/status.ts';
-import { HANDLE_EXPORT } from '../functions/abi.ts';
+import { ABI_MODULE, HANDLE_EXPORT } from '../functions/abi.ts';
 import { type AsyncFunctions, beginFetch, readHandles, restMs, startInvocation, toArgBuf } from './async-functions.ts';
 import type { Begun, Executor, LoadedFunction } from './executor.ts';
 import { badResponse } from './faults.ts';
@@ -61,6 +62,8 @@ class Continuation implements Timed {
   wait: Wait | undefined;
   /** What it gets from its host function when it goes on; runs once its PD is the one that runs. */
   result: () => number = () => OK;
+  /** Settles when it goes on: what V8 waits for. */
+  promise: Promise<number> | undefined;
   /** Ends the wait. */
   resolve: (value: number) => void = () => {};
   reject: (error: unknown) => void = () => {};
@@ -100,9 +103,16 @@ export class Continuations implements AsyncFunctions {
   constructor(executor: Executor, stacksMax: number) {
     this.#executor = executor;
     this.#stacksMax = stacksMax;
-    const call = (id: number, request: number, asker: number): number | Promise<number> =>
-      this.call(id, request, asker);
-    this.#imports = guestImports({ ...executor.hostFunctions, call }, this, suspending);
+    const call = (id: number, request: number, asker: number): number => this.call(id, request, asker);
+    const imports = guestImports({ ...executor.hostFunctions, call }, this);
+    this.#imports = { ...imports, [ABI_MODULE]: { ...imports[ABI_MODULE], ...this.#waitingFunctions(imports) } };
+  }
+
+  /** The host functions that can suspend, as core/waiting.ts puts them together. */
+  #waitingFunctions(imports: WebAssembly.Imports): WebAssembly.ModuleImports {
+    const suspend = suspending((asker = 0) => this.#byBase.get(asker)?.promise ?? NO_SUCH_INVOCATION);
+    const executor = { ...imports[ABI_MODULE], suspend };
+    return new WebAssembly.Instance(this.#executor.waiting, { executor }).exports as WebAssembly.ModuleImports;
   }
 
   /** Whether an invocation from a queue may begin that needs a stack. */
@@ -208,7 +218,7 @@ export class Continuations implements AsyncFunctions {
   }
 
   /** Nested calls: as the executor's own, unless the callee can suspend. */
-  call(id: number, request: number, asker: number): number | Promise<number> {
+  call(id: number, request: number, asker: number): number {
     const executor = this.#executor;
     const loaded = executor.functionOf(id);
     if (loaded === undefined) return UNKNOWN_FUNCTION;
@@ -224,13 +234,13 @@ export class Continuations implements AsyncFunctions {
     return this.#suspend(caller, { kind: 'callee' }, Number.POSITIVE_INFINITY, () => OK);
   }
 
-  sleep(milliseconds: number, asker: number): number | Promise<number> {
+  sleep(milliseconds: number, asker: number): number {
     const continuation = this.#byBase.get(asker);
     if (continuation === undefined) return this.#executor.blocking.sleep(milliseconds, asker);
     return this.#suspend(continuation, { kind: 'time' }, monotonicMs() + (milliseconds >>> 0), () => OK);
   }
 
-  fetch(request: number, asker: number): number | Promise<number> {
+  fetch(request: number, asker: number): number {
     const continuation = this.#byBase.get(asker);
     const { fetcher } = this.#executor.host;
     if (fetcher === undefined) return NOT_ALLOWED;
@@ -241,7 +251,7 @@ export class Continuations implements AsyncFunctions {
     return this.#suspend(continuation, { kind: 'fetch', token }, Number.POSITIVE_INFINITY, () => IO_FAILED);
   }
 
-  wait(invocation: number, asker: number): number | Promise<number> {
+  wait(invocation: number, asker: number): number {
     const continuation = this.#byBase.get(asker);
     if (continuation === undefined) return this.#executor.blocking.wait(invocation, asker);
     const { privLib } = this.#executor;
@@ -254,7 +264,7 @@ export class Continuations implements AsyncFunctions {
     return this.#suspend(continuation, wait, Number.POSITIVE_INFINITY, collect);
   }
 
-  wait_any(pointer: number, count: number, asker: number): number | Promise<number> {
+  wait_any(pointer: number, count: number, asker: number): number {
     const continuation = this.#byBase.get(asker);
     if (continuation === undefined) return this.#executor.blocking.wait_any(pointer, count, asker);
     const handles = readHandles(this.#executor, pointer, count, asker);
@@ -269,7 +279,7 @@ export class Continuations implements AsyncFunctions {
     return this.#suspend(continuation, wait, Number.POSITIVE_INFINITY, () => (ended() ?? NO_SUCH_INVOCATION) | 0);
   }
 
-  wait_all(pointer: number, count: number, asker: number): number | Promise<number> {
+  wait_all(pointer: number, count: number, asker: number): number {
     const continuation = this.#byBase.get(asker);
     if (continuation === undefined) return this.#executor.blocking.wait_all(pointer, count, asker);
     const handles = readHandles(this.#executor, pointer, count, asker);
@@ -332,7 +342,7 @@ export class Continuations implements AsyncFunctions {
     return handle;
   }
 
-  #suspend(continuation: Continuation, wait: Wait, dueMs: number, result: () => number): Promise<number> {
+  #suspend(continuation: Continuation, wait: Wait, dueMs: number, result: () => number): number {
     const { base } = continuation;
     this.#executor.privLib.pdSuspend(base);
     continuation.wait = wait;
@@ -344,9 +354,10 @@ export class Continuations implements AsyncFunctions {
     this.#running--;
     this.#count();
     const { promise, resolve, reject } = Promise.withResolvers<number>();
+    continuation.promise = promise;
     continuation.resolve = resolve;
     continuation.reject = reject;
-    return promise;
+    return WAITS;
   }
 
   #makeReady(continuation: Continuation): void {

@@ -126,6 +126,8 @@ export class Executor {
   readonly imports: WebAssembly.Imports;
   /** For instances whose invocations can suspend: everything of `imports` that does not. */
   readonly hostFunctions: HostFunctionContext;
+  /** core/waiting.ts. */
+  readonly waiting: WebAssembly.Module;
   readonly faults: FaultReporter;
   readonly activity: Activity;
   readonly host: ExecutorHost;
@@ -156,6 +158,7 @@ export class Executor {
     this.words = new Uint32Array(buffer, 0, 2 ** 29);
     this.#doubles = new Float64Array(buffer, 0, 2 ** 28);
     this.privLib = instantiatePrivLib(addressSpace);
+    this.waiting = addressSpace.waiting;
     this.control = control ?? this.privLib.executorCreate();
     if (failed(this.control)) throw statusError(this.control, 'another executor');
     this.hostBase = this.privLib.executorHost(this.control);

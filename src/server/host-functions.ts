@@ -38,7 +38,7 @@ export interface HostFunctionContext {
   /** The lower half of the address space. */
   readonly words: Uint32Array;
   readonly privLib: PrivLib;
-  readonly call: (id: number, request: number, asker: number) => number | Promise<number>;
+  readonly call: (id: number, request: number, asker: number) => number;
   readonly resolve: (name: string) => number | undefined;
   readonly nameOf: (descriptor: number) => string;
   readonly log: (record: LogRecord, asker: number) => void;
@@ -65,15 +65,8 @@ const FIELD_NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 type HostFunctions = Record<AbiFunction, WebAssembly.ImportValue>;
 
-/** One that can return a promise, where its caller can suspend. */
-export type SuspendingFunction = (...parameters: number[]) => number | Promise<number>;
-
 /** The import object for instances of guarded modules on this executor. */
-export function guestImports(
-  context: HostFunctionContext,
-  asyncFunctions: AsyncFunctions,
-  wrap: (hostFunction: SuspendingFunction) => WebAssembly.ImportValue = (hostFunction) => hostFunction,
-): WebAssembly.Imports {
+export function guestImports(context: HostFunctionContext, asyncFunctions: AsyncFunctions): WebAssembly.Imports {
   const { privLib } = context;
   const functions: HostFunctions = {
     // PrivLib's own functions: a call from WebAssembly to WebAssembly.
@@ -82,14 +75,14 @@ export function guestImports(
     argbuf_length: privLib.vmaLength,
     argbuf_resize: privLib.vmaResize,
     argbuf_protect: privLib.vmaProtect,
-    ...callFunctions(context, wrap),
+    ...callFunctions(context),
     start: (id: number, request: number, asker: number) => asyncFunctions.start(id, request, asker),
     cancel: (invocation: number, asker: number) => asyncFunctions.cancel(invocation, asker),
-    wait: wrap((invocation = 0, asker = 0) => asyncFunctions.wait(invocation, asker)),
-    wait_any: wrap((pointer = 0, count = 0, asker = 0) => asyncFunctions.wait_any(pointer, count, asker)),
-    wait_all: wrap((pointer = 0, count = 0, asker = 0) => asyncFunctions.wait_all(pointer, count, asker)),
-    sleep: wrap((milliseconds = 0, asker = 0) => asyncFunctions.sleep(milliseconds, asker)),
-    fetch: wrap((request = 0, asker = 0) => asyncFunctions.fetch(request, asker)),
+    wait: (invocation: number, asker: number) => asyncFunctions.wait(invocation, asker),
+    wait_any: (pointer: number, count: number, asker: number) => asyncFunctions.wait_any(pointer, count, asker),
+    wait_all: (pointer: number, count: number, asker: number) => asyncFunctions.wait_all(pointer, count, asker),
+    sleep: (milliseconds: number, asker: number) => asyncFunctions.sleep(milliseconds, asker),
+    fetch: (request: number, asker: number) => asyncFunctions.fetch(request, asker),
     ...systemFunctions(context),
     ...httpFunctions(context),
   };
@@ -103,10 +96,7 @@ function readBytes(context: HostFunctionContext, pointer: number, length: number
   return Buffer.from(context.bytes.buffer, address >>> 0, length >>> 0);
 }
 
-function callFunctions(
-  context: HostFunctionContext,
-  wrap: (hostFunction: SuspendingFunction) => WebAssembly.ImportValue,
-): Pick<HostFunctions, 'resolve' | 'call' | 'call_name'> {
+function callFunctions(context: HostFunctionContext): Pick<HostFunctions, 'resolve' | 'call' | 'call_name'> {
   const names = new NameCache(context.bytes);
   const { call } = context;
   const { translate } = context.privLib;
@@ -118,11 +108,11 @@ function callFunctions(
   };
   return {
     resolve,
-    call: wrap(call as SuspendingFunction),
-    call_name: wrap((name = 0, nameLength = 0, request = 0, asker = 0) => {
+    call,
+    call_name: (name: number, nameLength: number, request: number, asker: number): number => {
       const id = resolve(name, nameLength, asker);
       return failed(id) ? id : call(id, request, asker);
-    }),
+    },
   };
 }
 

@@ -91,13 +91,14 @@ export function failed(result: number): boolean {
   return result >>> 0 <= STATUS_MAX;
 }
 
-/** The one memory of a worker server, and PrivLib compiled. A thread makes its own instance with `instantiatePrivLib`. */
+/** The one memory of a worker server, and what is compiled once for all threads. */
 export interface AddressSpace {
   readonly memory: WebAssembly.Memory;
+  /** A thread makes its own instance with `instantiatePrivLib`. */
   readonly privLib: WebAssembly.Module;
+  /** core/waiting.ts. */
+  readonly waiting: WebAssembly.Module;
 }
-
-const PRIVLIB_URL = new URL('../../build/privlib.wasm', import.meta.url);
 
 /**
  * Reserves 4 GiB of address space (not of memory: pages are touched as they are used) and prepares it.
@@ -105,18 +106,20 @@ const PRIVLIB_URL = new URL('../../build/privlib.wasm', import.meta.url);
  * Throws INTERNAL when PrivLib was not compiled, ADDRESS_SPACE_EXHAUSTED when the system does not give the addresses.
  */
 export function createAddressSpace(options: { readonly callDepthMax: number }): AddressSpace {
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = new Uint8Array(readFileSync(PRIVLIB_URL));
-  } catch (error) {
-    const message = `PrivLib is not compiled (${fileURLToPath(PRIVLIB_URL)} is missing). Run \`npm run setup\`.`;
-    throw new JordError('INTERNAL', message, {}, { cause: error });
-  }
-  const memory = reserveMemory();
-  const addressSpace = { memory, privLib: new WebAssembly.Module(bytes) };
+  const addressSpace = { privLib: readModule('privlib'), waiting: readModule('waiting'), memory: reserveMemory() };
   const status = instantiatePrivLib(addressSpace).initialise(options.callDepthMax);
   if (status !== 0) throw new JordError('INTERNAL', `PrivLib cannot be initialised: status ${status}.`);
   return addressSpace;
+}
+
+function readModule(name: string): WebAssembly.Module {
+  const url = new URL(`../../build/${name}.wasm`, import.meta.url);
+  try {
+    return new WebAssembly.Module(new Uint8Array(readFileSync(url)));
+  } catch (error) {
+    const message = `PrivLib is not compiled (${fileURLToPath(url)}). Run \`npm run setup\`.`;
+    throw new JordError('INTERNAL', message, {}, { cause: error });
+  }
 }
 
 function reserveMemory(): WebAssembly.Memory {
