@@ -5,6 +5,8 @@ const EXPERIMENTS: Readonly<Record<string, () => Promise<{ readonly experiment: 
   call: () => import('./call.ts'),
   guard: () => import('./guard.ts'),
   deploy: () => import('./deploy.ts'),
+  http: () => import('./http.ts'),
+  overload: () => import('./overload.ts'),
 };
 
 async function help(): Promise<string> {
