@@ -165,6 +165,16 @@ export class Dispatcher {
     this.#turn();
   }
 
+  /** The same with a promise. */
+  invoke(target: DispatchedFunction, body: Uint8Array, options: SubmitOptions): Promise<InvokeResult> {
+    const { promise, resolve, reject } = Promise.withResolvers<InvokeResult>();
+    this.submit(target, body, options, (error, result) => {
+      if (result === undefined) reject(error);
+      else resolve(result);
+    });
+    return promise;
+  }
+
   #admit(nowMs: number): void {
     const { outstandingMax, queueDelayMs } = this.#options;
     if (this.#outstanding >= outstandingMax) {
@@ -292,7 +302,7 @@ export class Dispatcher {
   }
 
   /** Cancels all that is outstanding, with this error. */
-  cancelAll(makeError: (name: string) => JordError): void {
+  #cancelAll(makeError: (name: string) => JordError): void {
     const { privLib, hostBase } = this.#executor;
     for (const pending of this.#pending) {
       if (pending === undefined || privLib.invocationForget(pending.handle, hostBase) !== OK) continue;
@@ -388,8 +398,9 @@ export class Dispatcher {
     this.#turn();
   }
 
-  /** Nothing may be outstanding any more. */
+  /** What is outstanding fails with SERVER_STOPPED. */
   stop(): void {
+    this.#cancelAll((name) => new JordError('SERVER_STOPPED', `The worker server was stopped while ${name} ran.`));
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
   }

@@ -132,7 +132,7 @@ export interface WorkerServer {
   has(name: string): boolean;
   /** Throws what docs/errors.md lists under "Invoking". */
   invoke(name: string, body: Uint8Array, options?: InvokeOptions): Promise<InvokeResult>;
-  stats(): ServerStats;
+  stats(): Promise<ServerStats>;
   /** Stops at once: what runs is cut off. */
   stop(): Promise<void>;
 }

@@ -2,6 +2,7 @@
  * The worker server: one address space, its functions by name, and the threads that run them. Knows nothing of HTTP.
  */
 
+import { MessageChannel } from 'node:worker_threads';
 import { JordError } from '../errors.ts';
 import { ABI_MODULE, HTTP_FUNCTIONS } from '../functions/abi.ts';
 import { checkDeadlineMs } from '../functions/deadline.ts';
@@ -13,6 +14,7 @@ import { Executor, FUNCTION_ID_FIRST } from './executor.ts';
 import { ExecutorThreads } from './executor-threads.ts';
 import type { HttpExchange } from './host-functions.ts';
 import type { PortableFunction } from './messages.ts';
+import { type KnownFunction, type OrchestratorData, OrchestratorLinks } from './orchestrator.ts';
 import { type AddressSpace, createAddressSpace } from './privlib.ts';
 import { resolveOptions, type ServerSettings, type WorkerServerOptions } from './settings.ts';
 import { summarize, ThreadStats } from './stats.ts';
@@ -81,6 +83,8 @@ export class LocalWorkerServer implements WorkerServer {
   readonly #inlineStats = new ThreadStats(ThreadStats.allocate());
   readonly #threads: ExecutorThreads;
   readonly #dispatcher: Dispatcher;
+  readonly #orchestrators: OrchestratorLinks;
+  readonly #addressSpace: AddressSpace;
   readonly #functions = new Map<string, Deployed>();
   /** Ids stay with their names, also when the function is removed and deployed again. */
   readonly #ids = new Map<string, number>();
@@ -99,6 +103,7 @@ export class LocalWorkerServer implements WorkerServer {
     log: (record: LogRecord) => void,
   ) {
     this.#store = store;
+    this.#addressSpace = addressSpace;
     this.#settings = settings;
     this.#log = log;
     this.#clock = new Clock(addressSpace.memory);
@@ -125,9 +130,46 @@ export class LocalWorkerServer implements WorkerServer {
       log,
       functions: () => [...this.#functions.values()].map(toPortable),
       retired: (descriptor) => this.#discard(descriptor),
-      replaced: (control) => this.#dispatcher.executorReplaced(control),
+      replaced: (control) => {
+        if (this.#executorsOf(0).includes(control)) this.#dispatcher.executorReplaced(control);
+        else this.#orchestrators.replaced(control);
+      },
     });
-    this.#dispatcher = new Dispatcher(this.#executor, this.#threads.controls, settings);
+    this.#dispatcher = new Dispatcher(this.#executor, this.#executorsOf(0), settings);
+    this.#orchestrators = new OrchestratorLinks({
+      deploy: (name, module, options) => this.deploy(name, module, options),
+      remove: (name) => this.remove(name),
+      stats: () => this.stats(),
+    });
+  }
+
+  /** How many orchestrators there are to be. All but the first are the gateway's to begin. */
+  get orchestrators(): number {
+    return this.#settings.orchestrators;
+  }
+
+  /** Control blocks of the executors of an orchestrator. */
+  #executorsOf(index: number): readonly number[] {
+    return this.#threads.controls.filter((_, i) => i % this.#settings.orchestrators === index);
+  }
+
+  /** What the thread of orchestrator `index` (from 1 on) begins with. `data.port` is to be transferred. */
+  connectOrchestrator(index: number): OrchestratorData {
+    const { port1, port2 } = new MessageChannel();
+    const executors = this.#executorsOf(index);
+    this.#orchestrators.add(port1, executors);
+    const { queueBound, outstandingMax, queueDelayMs, spinUs } = this.#settings;
+    const settings = { queueBound, outstandingMax, queueDelayMs, spinUs };
+    const addressSpace = this.#addressSpace;
+    return { addressSpace, executors, settings, functions: this.#knownFunctions(), index, port: port2 };
+  }
+
+  #knownFunctions(): KnownFunction[] {
+    return [...this.#functions.values()].map(({ target, version: { descriptor } }) => ({
+      target,
+      descriptor,
+      info: this.inspect(target.name),
+    }));
   }
 
   async start(): Promise<void> {
@@ -174,6 +216,7 @@ export class LocalWorkerServer implements WorkerServer {
         throw error;
       }
       this.#install(version, deployedAt);
+      await this.#orchestrators.announce(this.#knownFunctions());
       return this.inspect(name);
     });
   }
@@ -188,6 +231,7 @@ export class LocalWorkerServer implements WorkerServer {
       if (deployed === undefined) return;
       const { id } = deployed.target;
       this.#functions.delete(name);
+      await this.#orchestrators.announce(this.#knownFunctions());
       this.#executor.removeFunction(id);
       this.#threads.tell({ kind: 'remove', id });
       this.#retire(deployed.version);
@@ -225,12 +269,10 @@ export class LocalWorkerServer implements WorkerServer {
   /** On an executor thread; on this one, before it returns, where there is none. */
   async invoke(name: string, body: Uint8Array, options: InvokeOptions = {}): Promise<InvokeResult> {
     if (this.#settings.executors === 0) return this.#invokeHere(name, body, options);
-    const { promise, resolve, reject } = Promise.withResolvers<InvokeResult>();
-    this.submit(name, body, options, (error, result) => {
-      if (result === undefined) reject(error);
-      else resolve(result);
-    });
-    return promise;
+    this.#checkRunning();
+    const { target } = this.#find(name);
+    if (options.deadlineMs !== undefined) checkDeadlineMs('deadlineMs', options.deadlineMs);
+    return this.#dispatcher.invoke(target, body, options);
   }
 
   /** As `invoke`, with a callback in place of a promise. Throws what can be said at once. */
@@ -266,12 +308,12 @@ export class LocalWorkerServer implements WorkerServer {
     return { body: response, status: exchange.status, headers: exchange.headers };
   }
 
-  stats(): ServerStats {
+  async stats(): Promise<ServerStats> {
     return {
       uptimeMs: Math.round(performance.now() - this.#startedMs),
       functions: [...this.#functions.keys()].sort().map((name) => this.#functionStats(name)),
       executors: this.#threads.stats(),
-      orchestrators: [this.#dispatcher.stats(0)],
+      orchestrators: [this.#dispatcher.stats(0), ...(await this.#orchestrators.stats())],
       logMessagesDropped: this.#threads.logMessagesDropped,
       homeMemoryFreeBytes: this.#executor.privLib.homeMemoryFree() >>> 0,
     };
@@ -301,11 +343,9 @@ export class LocalWorkerServer implements WorkerServer {
 
   stop(): Promise<void> {
     this.#stopped ??= this.#changes.then(async () => {
-      this.#dispatcher.cancelAll(
-        (name) => new JordError('SERVER_STOPPED', `The worker server was stopped while ${name} ran.`),
-      );
-      await this.#threads.stop(STOP_GRACE_MS);
       this.#dispatcher.stop();
+      this.#orchestrators.close();
+      await this.#threads.stop(STOP_GRACE_MS);
       await this.#clock.stop();
       await this.#store?.close();
     });
