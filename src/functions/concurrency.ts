@@ -10,8 +10,17 @@ export function isConcurrency(value: unknown): value is number {
 /** Throws BAD_OPTION, with `name` for what has the value. */
 export function checkConcurrency(name: string, value: number): number {
   if (isConcurrency(value)) return value;
-  throw new JordError(
-    'BAD_OPTION',
-    `${name} is a whole number of invocations from 1 to ${CONCURRENCY_MAX}, not ${String(value)}.`,
-  );
+  throw badConcurrency(name, String(value));
+}
+
+/** The same from text. */
+export function parseConcurrency(name: string, text: string): number {
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (isConcurrency(value)) return value;
+  throw badConcurrency(name, JSON.stringify(text));
+}
+
+function badConcurrency(name: string, shown: string): JordError {
+  const message = `${name} is a whole number of invocations from 1 to ${CONCURRENCY_MAX}, not ${shown}.`;
+  return new JordError('BAD_OPTION', message);
 }
