@@ -126,14 +126,18 @@ test('those whose clients are gone are not reported', async () => {
 test('what cannot be cancelled loses its connection a second later; nothing new begins meanwhile', async () => {
   const { gateway } = await start({ isDeaf: true });
   const stuck = assert.rejects(send(gateway, { path: '/fn/zombie' }), /socket hang up|ECONNRESET/);
-  // The second request arrives once the first one's time is over.
-  const late = sendRaw(gateway, `${SLOW_REQUEST.slice(0, -2)}Content-Length: 1\r\n\r\n`, (write) => {
-    setTimeout(write, 300, 'x');
-  });
   await until('the first runs', () => gateway.invocations === 1);
-  const { value, durationMs } = await timed(gateway.close(100));
+  // The body of the second request arrives once the first one's time is over.
+  const late = connect(gateway.port, '127.0.0.1');
+  late.write(`${SLOW_REQUEST.slice(0, -2)}Expect: 100-continue\r\nContent-Length: 1\r\n\r\n`);
+  await once(late, 'data');
+  const closed = timed(gateway.close(100));
+  await delay(300);
+  late.write('x');
+  const answer = String((await once(late, 'data'))[0]);
+  assert.match(answer, /^HTTP\/1.1 503 [\s\S]+the function was not called/);
+  const { value, durationMs } = await closed;
   await stuck;
-  assert.match(await late, /^HTTP\/1.1 503 [\s\S]+the function was not called/);
   assert.deepEqual(value, { cutOff: [{ function: 'zombie', count: 1 }] });
   assert.ok(durationMs >= 1099 && durationMs < 1100 + CLOSED_AFTER_MS, `${durationMs}`);
 });
