@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { JordError } from '../errors.ts';
 import { serve } from '../gateway/gateway.fixture.ts';
 import { type Behaviour, EMPTY_MODULE, MemoryWorker } from '../gateway/memory-worker.fixture.ts';
-import type { FunctionInfo, HttpRequest } from '../server/types.ts';
+import type { FunctionInfo, HttpRequest, ServerStats } from '../server/types.ts';
 import { jord, type Run, type RunOptions } from './cli.fixture.ts';
 import { run as runInside } from './program.ts';
 
@@ -39,7 +39,7 @@ const echo: Behaviour = (body) => ({ body });
 test('help and version', async () => {
   const help = await jord(['--help']);
   assert.equal(help.code, 0);
-  for (const command of ['serve', 'deploy', 'invoke', 'list', 'inspect', 'remove'])
+  for (const command of ['serve', 'deploy', 'invoke', 'list', 'inspect', 'remove', 'stats'])
     assert.ok(help.stdout.includes(`  ${command}`));
   assert.match(help.stdout, /Examples:[\s\S]+Exit codes:/);
   assert.match((await jord(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
@@ -69,7 +69,7 @@ test('deploy, list, inspect, invoke, remove', async (t) => {
   assert.equal(deployed.code, 0, deployed.stderr);
   assert.match(deployed.stdout, /^Deployed my-function, version [0-9a-f]{12}: 8 B, ready in [\d.]+ ms\.\n/);
   assert.ok(deployed.stdout.includes(`curl --data 'world' ${url}/fn/my-function\n`));
-  const unchanged = await run(['deploy', file, '--memory-limit', '128KiB']);
+  const unchanged = await run(['deploy', file, '--memory-limit', '128KiB', '--deadline-ms', '250']);
   assert.match(unchanged.stdout, /^Deployed my-function again, unchanged, version /);
   writeFileSync(file, Buffer.concat([EMPTY_MODULE, Buffer.of(0, 2, 1, 0x78)]));
   const replaced = await run(['deploy', file, '--memory-limit', '128KiB', '--deadline-ms', '250']);
@@ -93,6 +93,8 @@ test('deploy, list, inspect, invoke, remove', async (t) => {
   const inspected = await run(['inspect', 'my-function']);
   assert.match(inspected.stdout, /^name +my-function\nurl +http/);
   assert.match(inspected.stdout, /^deadline +250 ms$/m);
+  assert.match(inspected.stdout, /^concurrency +no limit$/m);
+  assert.match(inspected.stdout, /^fetches from +nowhere$/m);
   assert.deepEqual(JSON.parse((await run(['inspect', 'my-function', '--json'])).stdout), functions[0]);
 
   assert.equal((await run(['invoke', 'my-function', '--data', 'x'])).stdout, 'x');
@@ -112,6 +114,32 @@ test('deploy, list, inspect, invoke, remove', async (t) => {
       'jord: No function "other" is deployed. GET /functions or `jord list` shows those that are.\n',
     );
   }
+});
+
+test('deploy: how many may run at once, and where it may fetch from', async (t) => {
+  const { run } = await start(t);
+  const file = join(temporaryFolder(t), 'limited.wasm');
+  writeFileSync(file, EMPTY_MODULE);
+  const origins = ['--fetch-allow', 'https://*.Example.com:8443', '--fetch-allow', 'http://[::1]'];
+  assert.match((await run(['deploy', file, '--concurrency', '7', ...origins])).stdout, /^Deployed limited, /);
+  const { stdout } = await run(['inspect', 'limited']);
+  assert.match(stdout, /^concurrency +7 at most$/m);
+  assert.match(stdout, /^fetches from +https:\/\/\*\.example\.com:8443, http:\/\/\[::1\]$/m);
+  assert.match((await run(['deploy', file, '--concurrency', '8', ...origins])).stdout, /^Replaced limited, /);
+  assert.match((await run(['deploy', file, '--concurrency', '8'])).stdout, /^Replaced limited, /);
+  assert.match((await run(['deploy', file, '--concurrency', '8'])).stdout, /^Deployed limited again, unchanged/);
+});
+
+test('stats', async (t) => {
+  const { run } = await start(t, { echo });
+  await run(['invoke', 'echo', '-d', 'x']);
+  const { stdout } = await run(['stats']);
+  assert.match(stdout, /^FUNCTION .*\necho +1 +0 .* none\n\nEXECUTOR .*\n0 +parked .*\n\nup +[\d.]+ s\n/);
+  const { functions } = JSON.parse((await run(['stats', '--json'])).stdout) as ServerStats;
+  assert.deepEqual(
+    functions.map(({ name, invocations }) => [name, invocations]),
+    [['echo', 1]],
+  );
 });
 
 test('what the server refuses', async (t) => {

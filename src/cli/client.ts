@@ -2,7 +2,7 @@
 
 import { ERRORS, type ErrorCode, JordError } from '../errors.ts';
 import { ERROR_FIELD } from '../server/reserved-fields.ts';
-import type { FunctionInfo } from '../server/types.ts';
+import type { FunctionInfo, ServerStats } from '../server/types.ts';
 import type { ServerOptions } from './options.ts';
 
 export interface Invocation {
@@ -35,15 +35,18 @@ export class Client {
     return (await this.#manage('GET', functionPath(name))) as FunctionInfo;
   }
 
-  /** `parameters` are those of the query; undefined ones are left out. */
+  async stats(): Promise<ServerStats> {
+    return (await this.#manage('GET', '/stats')) as ServerStats;
+  }
+
+  /** `parameters` are those of the query: undefined ones are left out, of lists each entry is one. */
   async deploy(
     name: string,
     module: Uint8Array<ArrayBuffer>,
-    parameters: Readonly<Record<string, number | undefined>>,
+    parameters: Readonly<Record<string, number | readonly string[] | undefined>>,
   ): Promise<FunctionInfo> {
     const query = Object.entries(parameters)
-      .filter(([, value]) => value !== undefined)
-      .map(([parameter, value]) => `${parameter}=${value}`)
+      .flatMap(([parameter, value = []]) => [value].flat().map((one) => `${parameter}=${encodeURIComponent(one)}`))
       .join('&');
     const path = functionPath(name) + (query === '' ? '' : `?${query}`);
     return (await this.#manage('PUT', path, module)) as FunctionInfo;

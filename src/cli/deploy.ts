@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { formatBytes } from '../bytes.ts';
 import { JordError } from '../errors.ts';
 import type { Runtime } from '../functions/compile.ts';
@@ -15,6 +16,8 @@ export interface DeployCommandOptions extends ServerOptions {
   readonly name?: string;
   readonly memoryLimit?: number;
   readonly deadlineMs?: number;
+  readonly concurrency?: number;
+  readonly fetchAllow?: readonly string[];
   readonly runtime?: Runtime;
   readonly json?: boolean;
 }
@@ -28,6 +31,8 @@ export async function deploy(path: string, options: DeployCommandOptions): Promi
   const info = await client.deploy(name, module, {
     memory_limit_bytes: options.memoryLimit,
     deadline_ms: options.deadlineMs,
+    concurrency: options.concurrency,
+    fetch_allow: options.fetchAllow,
   });
   if (options.json === true) {
     printJson(info);
@@ -50,8 +55,14 @@ async function find(client: Client, name: string): Promise<FunctionInfo | undefi
 
 function whatWasDone(before: FunctionInfo | undefined, info: FunctionInfo): string {
   if (before === undefined) return `Deployed ${info.name}`;
-  const isSame = before.version === info.version && before.memoryLimitBytes === info.memoryLimitBytes;
-  return isSame ? `Deployed ${info.name} again, unchanged` : `Replaced ${info.name}`;
+  return isDeepStrictEqual(deployedAs(before), deployedAs(info))
+    ? `Deployed ${info.name} again, unchanged`
+    : `Replaced ${info.name}`;
+}
+
+/** What a deploy decides. */
+function deployedAs({ version, memoryLimitBytes, deadlineMs, concurrency, fetchAllow }: FunctionInfo): unknown {
+  return { version, memoryLimitBytes, deadlineMs, concurrency, fetchAllow };
 }
 
 /** The file's name without its extension. */

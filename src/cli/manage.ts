@@ -52,6 +52,8 @@ function describe(info: FunctionInfo, url: string): string[][] {
     ['size', `${formatBytes(info.sizeBytes)}, ${formatBytes(info.guardedSizeBytes)} with guards`],
     ['memory', `${formatBytes(info.memoryInitialBytes)} at first, ${formatBytes(info.memoryLimitBytes)} at most`],
     ['deadline', `${info.deadlineMs} ms`],
+    ['concurrency', info.concurrency === null ? 'no limit' : `${info.concurrency} at most`],
+    ['fetches from', info.fetchAllow.length === 0 ? 'nowhere' : info.fetchAllow.join(', ')],
     ['homes', String(info.homes)],
     ['imports', info.imports.length === 0 ? 'none' : info.imports.join(', ')],
     ['deploy time', `${info.deployMs.toFixed(1)} ms`],

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InvalidArgumentError } from 'commander';
 import {
+  collectFetchAllow,
   collectHeader,
   dropEmptyVariables,
   parseBytes,
   parseBytesWithin,
   parseMemoryLimit,
   parseMethod,
+  parseNumberWithin,
   parsePort,
   parseServerUrl,
   parseToken,
@@ -55,6 +57,29 @@ test('memory limits are whole pages', () => {
   assert.equal(parseMemoryLimit('64KiB'), 65536);
   assert.equal(parseMemoryLimit('512MiB'), 2 ** 29);
   refused(parseMemoryLimit, ['0', '65535', '65537', '513MiB', '1GiB']);
+});
+
+test('numbers within bounds, both of them possible', () => {
+  const parse = parseNumberWithin(0, 64);
+  for (const value of [0, 1, 64]) assert.equal(parse(String(value)), value);
+  refused(parse, ['', ' ', '-1', '65', '1.5', '1e1', '0x1', 'x', '1 2', '9'.repeat(16)]);
+});
+
+test('origins to fetch from', () => {
+  const first = collectFetchAllow('https://API.example.com:443');
+  assert.deepEqual(collectFetchAllow('https://*.example.com', first), [
+    'https://api.example.com',
+    'https://*.example.com',
+  ]);
+  refused(collectFetchAllow, ['', '*', 'example.com', 'https://example.com/path', 'ftp://example.com']);
+  assert.throws(
+    () =>
+      Array.from({ length: 65 }, (_, index) => `https://h${index}`).reduce<readonly string[]>(
+        (list, one) => collectFetchAllow(one, list),
+        [],
+      ),
+    InvalidArgumentError,
+  );
 });
 
 test('ports', () => {

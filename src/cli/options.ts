@@ -3,7 +3,9 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { MEMORY_LIMIT_MAX, PAGE_SIZE } from '../../core/layout.ts';
 import { formatBytes } from '../bytes.ts';
+import { JordError } from '../errors.ts';
 import { DEADLINE_MS_MAX, isDeadlineMs } from '../functions/deadline.ts';
+import { checkFetchAllow } from '../functions/fetch-allow.ts';
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, B: 1, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
 
@@ -35,6 +37,25 @@ export function parseDeadline(text: string): number {
   const deadlineMs = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (isDeadlineMs(deadlineMs)) return deadlineMs;
   throw new InvalidArgumentError(`Possible are whole numbers of milliseconds from 1 to ${DEADLINE_MS_MAX}.`);
+}
+
+/** A whole number between two bounds, both of them possible. */
+export function parseNumberWithin(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`Possible are whole numbers from ${min} to ${max}.`);
+  };
+}
+
+/** An origin to fetch from, in its normal form, added to those before. */
+export function collectFetchAllow(text: string, previous: readonly string[] = []): readonly string[] {
+  try {
+    return checkFetchAllow([...previous, text]);
+  } catch (error) {
+    if (error instanceof JordError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
 }
 
 export function parsePort(text: string): number {

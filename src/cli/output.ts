@@ -63,6 +63,8 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
 const HINTS: Partial<Readonly<Record<ErrorCode, string>>> = {
   UNAUTHORIZED: 'Give the token of the server with --token or JORD_TOKEN.',
   SERVER_UNREACHABLE: 'Start a server with `jord serve`, or say where it is with --server or JORD_URL.',
+  OVERLOADED: 'Try again in a moment.',
+  CONCURRENCY_EXCEEDED: 'Try again in a moment.',
   HOMES_EXHAUSTED: 'Try again in a moment.',
   SERVER_STARTING: 'Try again in a moment.',
 };

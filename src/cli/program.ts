@@ -2,29 +2,26 @@
 
 import { Command, CommanderError, Option } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
+import { CONCURRENCY_MAX } from '../functions/concurrency.ts';
 import { FUNCTION_NAME_RULE } from '../functions/name.ts';
-import { LIMITS } from '../guard/errors.ts';
 import type { DeployCommandOptions } from './deploy.ts';
 import type { InvokeCommandOptions } from './invoke.ts';
-import { LOG_FORMATS, LOG_THRESHOLDS } from './log.ts';
 import type { JsonOptions } from './manage.ts';
 import {
+  collectFetchAllow,
   collectHeader,
-  parseBytesWithin,
   parseDeadline,
   parseMemoryLimit,
   parseMethod,
-  parsePort,
+  parseNumberWithin,
   type ServerOptions,
   serverOption,
   tokenOption,
 } from './options.ts';
 import { describeError, exitCodeOf } from './output.ts';
-import type { ServeOptions } from './serve.ts';
+import { addServeOptions, type ServeOptions } from './serve-options.ts';
 
 const EXIT_USAGE = 2;
-const MIB = 2 ** 20;
-const BODY_LIMIT_MAX = 256 * MIB;
 const TOKEN_OF_SERVER = 'token of the server, where it has one';
 
 /** Runs a command to its end and returns the exit code. What is wrong goes to `writeError`. */
@@ -78,45 +75,9 @@ Exit codes:
   3  the input was refused`;
 
 function addServe(program: Command): void {
-  program
-    .command('serve')
-    .description('Run a server until SIGINT (Ctrl-C) or SIGTERM.')
-    .addOption(
-      new Option('-p, --port <port>', 'port to listen on; 0 takes any free one')
-        .env('PORT')
-        .default(8080)
-        .argParser(parsePort),
-    )
-    .addOption(
-      new Option('--host <address>', 'address to listen on; 0.0.0.0 for all').env('JORD_HOST').default('127.0.0.1'),
-    )
-    .addOption(new Option('-d, --data <folder>', 'folder of the function store').env('JORD_DATA').default('.jord'))
-    .addOption(tokenOption('who has it may manage functions from anywhere; without one, programs on this machine may'))
-    .addOption(
-      new Option('--body-limit <bytes>', 'largest body of an invocation')
-        .env('JORD_BODY_LIMIT')
-        .default(16 * MIB, '16MiB')
-        .argParser(parseBytesWithin(1, BODY_LIMIT_MAX)),
-    )
-    .addOption(
-      new Option('--module-limit <bytes>', 'largest module in a deploy, 64MiB at most')
-        .env('JORD_MODULE_LIMIT')
-        .default(LIMITS.moduleBytes, '64MiB')
-        .argParser(parseBytesWithin(8, LIMITS.moduleBytes)),
-    )
-    .option('--demo', 'deploy the demo functions')
-    .addOption(
-      new Option('--log-level <level>', 'least level to log')
-        .env('JORD_LOG_LEVEL')
-        .default('info')
-        .choices(LOG_THRESHOLDS),
-    )
-    .addOption(
-      new Option('--log-format <format>', 'default: text on a terminal, json otherwise')
-        .env('JORD_LOG_FORMAT')
-        .choices(LOG_FORMATS),
-    )
-    .option('--access-log', 'log each request, at level info')
+  const command = program.command('serve').description('Run a server until SIGINT (Ctrl-C) or SIGTERM.');
+  addServeOptions(command);
+  command
     .addHelpText('after', SERVE_HELP)
     .action(async (options: ServeOptions) => (await import('./serve.ts')).serve(options));
 }
@@ -145,6 +106,17 @@ function addDeploy(program: Command): void {
       new Option('--deadline-ms <ms>', 'how long an invocation may take (default: 10000)').argParser(parseDeadline),
     )
     .addOption(
+      new Option('--concurrency <n>', 'most invocations of it at once (default: no limit)').argParser(
+        parseNumberWithin(1, CONCURRENCY_MAX),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--fetch-allow <origin>',
+        'where it may fetch from, such as https://*.example.com; may be given several times (default: nowhere)',
+      ).argParser(collectFetchAllow),
+    )
+    .addOption(
       new Option('--runtime <runtime>', 'memory management of an AssemblyScript source (default: stub)').choices([
         'stub',
         'minimal',
@@ -164,6 +136,7 @@ ${FUNCTION_NAME_RULE}
 Examples:
   jord deploy hello.ts
   jord deploy build/resize.wasm --name image-resize --memory-limit 64MiB
+  jord deploy weather.ts --concurrency 8 --fetch-allow https://api.example.com
   jord deploy hello.ts --json | jq -r .version`;
 
 function addInvoke(program: Command, setExitCode: (code: number) => void): void {
@@ -235,4 +208,12 @@ function addManagement(program: Command): void {
     .action(async (names: readonly string[], options: ServerOptions) =>
       (await import('./manage.ts')).remove(names, options),
     );
+  program
+    .command('stats')
+    .description('Show what the server has counted: functions, executors, requests.')
+    .addOption(serverOption())
+    .addOption(tokenOption(TOKEN_OF_SERVER))
+    .option('--json', 'print all of it as JSON')
+    .addHelpText('after', `\nExamples:\n  jord stats\n  jord stats --json | jq '.functions[].serviceUs.p99'`)
+    .action(async (options: JsonOptions) => (await import('./stats.ts')).stats(options));
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -138,6 +138,7 @@ test('limits, token and logs are what the options say', async (t) => {
     'POST /fn/a 200',
     'POST /fn/a 413',
     'stopping',
+    'stopped, every invocation has finished',
   ]);
 });
 
@@ -153,6 +154,36 @@ test('a damaged store is reported, and the server serves the rest', async (t) =>
   assert.match(second.stderr(), /"level":"error".*The record of \\"broken\\" is damaged/);
   assert.equal((await fetch(`${second.url}/fn/whole`, { method: 'POST' })).status, 200);
   await second.stop();
+});
+
+/** A connection on which a request arrives for ever. */
+async function endlessRequest(t: TestContext, url: string): Promise<void> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  t.after(() => socket.destroy());
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  socket.write('PUT /functions/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n');
+  await delay(100);
+}
+
+test('a request that does not end holds the server for as long as --grace-ms and a second', async (t) => {
+  const server = await startServe(t, ['--data', temporaryFolder(t), '--grace-ms', '300', '--log-format', 'text']);
+  await endlessRequest(t, server.url);
+  const startedAt = performance.now();
+  assert.equal(await server.stop(), 0);
+  const durationMs = performance.now() - startedAt;
+  assert.ok(durationMs >= 1300 && durationMs < 5000, `${durationMs}`);
+  assert.match(server.stderr(), /info {2}stopping\n.* stopped, every invocation has finished\n$/);
+});
+
+test('a second signal ends it at once', async (t) => {
+  const server = await startServe(t, ['--data', temporaryFolder(t)], { JORD_GRACE_MS: '3600000' });
+  await endlessRequest(t, server.url);
+  const stopped = server.stop('SIGINT');
+  await delay(1000);
+  void server.stop('SIGTERM');
+  assert.equal(await stopped, 130);
 });
 
 test('--demo: the command that it prints works, once it prints it', async (t) => {

@@ -4,21 +4,10 @@ import manifest from '../../package.json' with { type: 'json' };
 import { type Gateway, startGateway } from '../gateway/server.ts';
 import type { LogRecord, WorkerServer } from '../server/types.ts';
 import { startWorkerServer } from '../server/worker-server.ts';
-import { createLog, type LogEntry, type LogFormat, type LogThreshold } from './log.ts';
+import { drain } from './drain.ts';
+import { createLog, type LogEntry } from './log.ts';
 import { outliveReaders, printLine } from './output.ts';
-
-export interface ServeOptions {
-  readonly port: number;
-  readonly host: string;
-  readonly data: string;
-  readonly token?: string;
-  readonly bodyLimit: number;
-  readonly moduleLimit: number;
-  readonly demo?: boolean;
-  readonly logLevel: LogThreshold;
-  readonly logFormat?: LogFormat;
-  readonly accessLog?: boolean;
-}
+import { dispatchOptions, type ServeOptions } from './serve-options.ts';
 
 /** A second signal this soon is the same one, which reached the process by two ways. */
 const SAME_SIGNAL_MS = 500;
@@ -30,7 +19,11 @@ export async function serve(options: ServeOptions): Promise<void> {
   const log = createLog(options.logLevel, format, (line) => process.stderr.write(line));
   outliveReaders();
   const stopped = stopSignal();
-  const worker = await startWorkerServer({ dataFolder: options.data, log: (record) => log(functionEntry(record)) });
+  const worker = await startWorkerServer({
+    ...dispatchOptions(options),
+    dataFolder: options.data,
+    log: (record) => log(functionEntry(record)),
+  });
   try {
     let isReady = false;
     const gateway = await startGateway(worker, {
@@ -46,8 +39,9 @@ export async function serve(options: ServeOptions): Promise<void> {
       isReady = true;
       announce(gateway, worker, options);
       await stopped;
-      log({ level: 'info', function: '', message: 'stopping' });
+      await drain(gateway, options.graceMs, log);
     } finally {
+      // Where something else ends it; otherwise it is closed already.
       await gateway.close();
     }
   } finally {

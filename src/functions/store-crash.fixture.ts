@@ -7,7 +7,13 @@ const folder = process.argv[2];
 if (folder === undefined) throw new Error('The folder is missing.');
 
 const store = await openStore(folder);
-const settings = { memoryLimitBytes: 65536, deadlineMs: 1000, deployedAt: new Date().toISOString() };
+const settings = {
+  memoryLimitBytes: 65536,
+  deadlineMs: 1000,
+  concurrency: null,
+  fetchAllow: [],
+  deployedAt: new Date().toISOString(),
+};
 const last = store.list().some((record) => record.name === 'always') ? await store.readModule('always') : undefined;
 let step = last === undefined ? 0 : Buffer.from(last).readUInt32LE(0);
 for (;;) {

@@ -9,7 +9,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, JordError } from '../errors.ts';
 import { type FunctionStore, moduleVersion, openStore } from './store.ts';
 
-const SETTINGS = { memoryLimitBytes: 65536, deadlineMs: 250, deployedAt: '2026-01-02T03:04:05.000Z' };
+const SETTINGS = {
+  memoryLimitBytes: 65536,
+  deadlineMs: 250,
+  concurrency: 7,
+  fetchAllow: ['https://api.example.com', 'https://*.example.com:8443'],
+  deployedAt: '2026-01-02T03:04:05.000Z',
+};
 
 function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'jord-store-'));
@@ -93,24 +99,37 @@ test('close finishes what is under way and refuses what comes after', async (t) 
   await again.close();
 });
 
-test('a record of an earlier version, without a deadline, gets the default', async (t) => {
+test('records of earlier versions get defaults; impossible settings are damage', async (t) => {
   const store = await openStore(temporaryFolder(t));
-  for (const name of ['earlier', 'wrong']) await store.put(name, Buffer.from('module'), SETTINGS);
-  await store.close();
-  const edit = (name: string, pattern: RegExp, replacement: string): void => {
-    const record = join(store.folder, 'functions', `${name}.json`);
-    writeFileSync(record, readFileSync(record, 'utf8').replace(pattern, replacement));
+  const edits: Readonly<Record<string, readonly [RegExp, string]>> = {
+    'no-deadline': [/^ *"deadlineMs".*\n/m, ''],
+    'no-limits': [/^ *"concurrency"[\s\S]*\],\n/m, ''],
+    'wrong-deadline': [/"deadlineMs": 250/, '"deadlineMs": 0'],
+    'wrong-concurrency': [/"concurrency": 7/, '"concurrency": "7"'],
+    'wrong-list': [/"fetchAllow": \[[\s\S]*\]/, '"fetchAllow": "https://api.example.com"'],
+    'wrong-origin': [/https:..api.example.com/, 'https://example.com/path'],
   };
-  edit('earlier', /^ *"deadlineMs".*\n/m, '');
-  edit('wrong', /"deadlineMs": 250/, '"deadlineMs": 0');
+  for (const name of Object.keys(edits)) await store.put(name, Buffer.from('module'), SETTINGS);
+  await store.close();
+  for (const [name, [pattern, replacement]] of Object.entries(edits)) {
+    const record = join(store.folder, 'functions', `${name}.json`);
+    const before = readFileSync(record, 'utf8');
+    const after = before.replace(pattern, replacement);
+    assert.notEqual(after, before);
+    writeFileSync(record, after);
+  }
   const again = await openStore(store.folder);
+  const { concurrency, fetchAllow } = SETTINGS;
   assert.deepEqual(
-    again.list().map(({ name, deadlineMs }) => ({ name, deadlineMs })),
-    [{ name: 'earlier', deadlineMs: 10_000 }],
+    again.list().map((record) => [record.name, record.deadlineMs, record.concurrency, record.fetchAllow]),
+    [
+      ['no-deadline', 10_000, concurrency, fetchAllow],
+      ['no-limits', 250, null, []],
+    ],
   );
   assert.deepEqual(
     again.findings.map(({ kind }) => kind),
-    ['damaged'],
+    ['damaged', 'damaged', 'damaged', 'damaged'],
   );
   await again.close();
 });

@@ -14,7 +14,9 @@ import { hash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { JordError } from '../errors.ts';
+import { isConcurrency } from './concurrency.ts';
 import { DEADLINE_MS_DEFAULT, isDeadlineMs } from './deadline.ts';
+import { checkFetchAllow } from './fetch-allow.ts';
 import { functionUnknown, isFunctionName } from './name.ts';
 import { makeFolder, removeDurably, removeTemporaryFiles, storeError, writeDurably } from './store-files.ts';
 import { StoreLock } from './store-lock.ts';
@@ -27,9 +29,16 @@ export interface StoredFunction {
   readonly sizeBytes: number;
   readonly memoryLimitBytes: number;
   readonly deadlineMs: number;
+  /** Most invocations at once; null for no limit. */
+  readonly concurrency: number | null;
+  /** As `checkFetchAllow` returns it. */
+  readonly fetchAllow: readonly string[];
   /** ISO 8601. */
   readonly deployedAt: string;
 }
+
+/** What belongs to a deploy beside name and module. */
+export type StoredSettings = Omit<StoredFunction, 'name' | 'version' | 'sizeBytes'>;
 
 /** Something that opening the store found and that somebody should know. */
 export interface StoreFinding {
@@ -113,14 +122,11 @@ export class FunctionStore {
    * Adds or replaces a function. When this returns, it is on disk. Throws STORE_UNUSABLE, and then the function is there in
    * its old or its new version. The name must be one that `isFunctionName` allows.
    */
-  put(
-    name: string,
-    module: Uint8Array,
-    settings: Pick<StoredFunction, 'memoryLimitBytes' | 'deadlineMs' | 'deployedAt'>,
-  ): Promise<StoredFunction> {
-    const { memoryLimitBytes, deadlineMs, deployedAt } = settings;
+  put(name: string, module: Uint8Array, settings: StoredSettings): Promise<StoredFunction> {
+    const { memoryLimitBytes, deadlineMs, concurrency, fetchAllow, deployedAt } = settings;
     const version = moduleVersion(module);
-    const record = { name, version, sizeBytes: module.length, memoryLimitBytes, deadlineMs, deployedAt };
+    const limits = { memoryLimitBytes, deadlineMs, concurrency, fetchAllow };
+    const record = { name, version, sizeBytes: module.length, ...limits, deployedAt };
     return this.#change('write', async () => {
       if (!this.#isStored(version)) await writeDurably(this.#path('tmp'), modulePath(this.folder, version), module);
       const text = `${JSON.stringify(record, null, 2)}\n`;
@@ -227,13 +233,24 @@ async function readRecord(path: string, name: string): Promise<StoredFunction | 
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const record = value as Partial<Record<keyof StoredFunction, unknown>>;
-  // Records of earlier versions have no deadline.
-  const { version, sizeBytes, memoryLimitBytes, deadlineMs = DEADLINE_MS_DEFAULT, deployedAt } = record;
+  const { version, sizeBytes, memoryLimitBytes, deployedAt } = record;
+  // Records of earlier versions have no deadline, or neither of the others.
+  const { deadlineMs = DEADLINE_MS_DEFAULT, concurrency = null } = record;
+  const fetchAllow = readFetchAllow(record.fetchAllow ?? []);
   if (record.name !== name) return undefined;
   if (typeof version !== 'string' || !MODULE_FILE.test(`${version}.wasm`)) return undefined;
   if (typeof deployedAt !== 'string' || Number.isNaN(Date.parse(deployedAt))) return undefined;
   if (!isByteCount(sizeBytes) || !isByteCount(memoryLimitBytes) || !isDeadlineMs(deadlineMs)) return undefined;
-  return { name, version, sizeBytes, memoryLimitBytes, deadlineMs, deployedAt };
+  if ((concurrency !== null && !isConcurrency(concurrency)) || fetchAllow === undefined) return undefined;
+  return { name, version, sizeBytes, memoryLimitBytes, deadlineMs, concurrency, fetchAllow, deployedAt };
+}
+
+function readFetchAllow(value: unknown): readonly string[] | undefined {
+  try {
+    return checkFetchAllow(value as readonly string[]);
+  } catch {
+    return undefined;
+  }
 }
 
 function isByteCount(value: unknown): value is number {

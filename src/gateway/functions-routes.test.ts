@@ -33,6 +33,24 @@ test('deploy, inspect, list, replace, remove', async (t) => {
   assert.equal((await send(gateway, { method: 'POST', path: '/fn/a' })).status, 404);
 });
 
+test('how many may run at once, and where a function may fetch from', async (t) => {
+  const gateway = await serve(t);
+  const settings = async (query: string): Promise<unknown> => {
+    const { status, json } = await send(gateway, { ...DEPLOY, path: `/functions/a${query}` });
+    assert.ok(status === 200 || status === 201, JSON.stringify(json));
+    return [json['concurrency'], json['fetchAllow']];
+  };
+  assert.deepEqual(await settings(''), [null, []]);
+  assert.deepEqual(await settings('?concurrency=1'), [1, []]);
+  assert.deepEqual(await settings('?concurrency=65535&fetch_allow=https://API.example.com:443'), [
+    65535,
+    ['https://api.example.com'],
+  ]);
+  const list = ['https://*.example.com:8443', 'http://[::1]:8080'];
+  const query = list.map((origin) => `fetch_allow=${encodeURIComponent(origin)}`).join('&');
+  assert.deepEqual(await settings(`?${query}`), [null, list]);
+});
+
 test('what is refused says why, and the next deploy works', async (t) => {
   const gateway = await serve(t, new MemoryWorker(), { moduleLimitBytes: 1000 });
   const cases = [
@@ -53,6 +71,15 @@ test('what is refused says why, and the next deploy works', async (t) => {
     [{ path: '/functions/a?deadline_ms=1.5' }, 400, 'BAD_OPTION'],
     [{ path: '/functions/a?deadline_ms=' }, 400, 'BAD_OPTION'],
     [{ path: '/functions/a?deadline_ms=5&deadline_ms=5' }, 400, 'BAD_OPTION'],
+    [{ path: '/functions/a?concurrency=0' }, 400, 'BAD_OPTION'],
+    [{ path: '/functions/a?concurrency=65536' }, 400, 'BAD_OPTION'],
+    [{ path: '/functions/a?concurrency=many' }, 400, 'BAD_OPTION'],
+    [{ path: '/functions/a?concurrency=' }, 400, 'BAD_OPTION'],
+    [{ path: '/functions/a?concurrency=5&concurrency=5' }, 400, 'BAD_OPTION'],
+    [{ path: '/functions/a?fetch_allow=' }, 400, 'BAD_OPTION'],
+    [{ path: '/functions/a?fetch_allow=example.com' }, 400, 'BAD_OPTION'],
+    [{ path: '/functions/a?fetch_allow=https://a&fetch_allow=https://a/path' }, 400, 'BAD_OPTION'],
+    [{ path: `/functions/a?${'fetch_allow=https://a&'.repeat(65)}` }, 400, 'BAD_OPTION'],
     [{ path: '/functions/a?memory_limit=65536' }, 400, 'BAD_OPTION'],
   ] as const;
   for (const [change, status, code] of cases) {
@@ -87,6 +114,7 @@ test('with a token: management needs it, invocations and status do not', async (
     DEPLOY,
     { path: '/functions' },
     { path: '/functions/a' },
+    { path: '/stats' },
     { path: '/functions/a', method: 'DELETE' },
   ]) {
     const answer = await send(gateway, request);
@@ -105,9 +133,11 @@ test('without a token: nothing for pages of other sites, and nothing is deployed
   assert.equal(origin.status, 403);
   assert.equal(origin.json['code'], 'FORBIDDEN');
   assert.match(String(origin.json['detail']), /Start it with --token/);
-  const rebound = await send(gateway, { path: '/functions', headers: { host: 'evil.example' } });
-  assert.equal(rebound.status, 403);
-  assert.match(String(rebound.json['detail']), /"evil\.example"\. Start it with --token/);
+  for (const path of ['/functions', '/stats']) {
+    const rebound = await send(gateway, { path, headers: { host: 'evil.example' } });
+    assert.equal(rebound.status, 403);
+    assert.match(String(rebound.json['detail']), /"evil\.example"\. Start it with --token/);
+  }
   assert.deepEqual((await send(gateway, { path: '/functions' })).json, { functions: [] });
 });
 

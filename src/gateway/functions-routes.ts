@@ -2,7 +2,9 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { JordError } from '../errors.ts';
+import { parseConcurrency } from '../functions/concurrency.ts';
 import { parseDeadlineMs } from '../functions/deadline.ts';
+import { checkFetchAllow } from '../functions/fetch-allow.ts';
 import { checkFunctionName } from '../functions/name.ts';
 import type { DeployOptions, WorkerServer } from '../server/types.ts';
 import type { Access } from './access.ts';
@@ -10,8 +12,15 @@ import { resource } from './routes.ts';
 
 const MEMORY_LIMIT = 'memory_limit_bytes';
 const DEADLINE = 'deadline_ms';
+const CONCURRENCY = 'concurrency';
+/** Once for each origin. */
+const FETCH_ALLOW = 'fetch_allow';
+const PARAMETERS: readonly string[] = [MEMORY_LIMIT, DEADLINE, CONCURRENCY, FETCH_ALLOW];
 const EMPTY = new Uint8Array(0);
 const MAGIC: readonly number[] = [0, 0x61, 0x73, 0x6d];
+
+/** One that is given several times is a list. */
+type Query = Readonly<Record<string, string | readonly string[]>>;
 
 export function functionsRoutes(
   app: FastifyInstance,
@@ -74,20 +83,22 @@ function functionName(request: FastifyRequest): string {
 
 /** Throws BAD_OPTION: a misspelt option must not be taken for the default. */
 function deployOptions(request: FastifyRequest): DeployOptions {
-  const query = request.query as Readonly<Record<string, string | readonly string[]>>;
+  const query = request.query as Query;
   for (const name of Object.keys(query)) {
-    if (name !== MEMORY_LIMIT && name !== DEADLINE) {
-      throw new JordError(
-        'BAD_OPTION',
-        `There is no query parameter ${JSON.stringify(name)} here. There are ${MEMORY_LIMIT} and ${DEADLINE}.`,
-      );
+    if (!PARAMETERS.includes(name)) {
+      const message = `There is no query parameter ${JSON.stringify(name)} here. There are ${PARAMETERS.join(', ')}.`;
+      throw new JordError('BAD_OPTION', message);
     }
   }
   const memoryLimit = query[MEMORY_LIMIT];
   const deadline = query[DEADLINE];
+  const concurrency = query[CONCURRENCY];
+  const fetchAllow = query[FETCH_ALLOW];
   return {
     ...(memoryLimit === undefined ? {} : { memoryLimitBytes: parseMemoryLimit(memoryLimit) }),
     ...(deadline === undefined ? {} : { deadlineMs: parseDeadlineMs(DEADLINE, String(deadline)) }),
+    ...(concurrency === undefined ? {} : { concurrency: parseConcurrency(CONCURRENCY, String(concurrency)) }),
+    ...(fetchAllow === undefined ? {} : { fetchAllow: checkFetchAllow([fetchAllow].flat()) }),
   };
 }
 

@@ -1,8 +1,10 @@
 /** Gateways over a memory worker, on ports of their own, for tests. */
 
+import assert from 'node:assert/strict';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { connect } from 'node:net';
 import type { TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { MemoryWorker } from './memory-worker.fixture.ts';
 import { type Gateway, type GatewayOptions, startGateway } from './server.ts';
 
@@ -32,7 +34,7 @@ export interface Sent {
 }
 
 /** One request as written down, without what `fetch` adds or refuses to send. */
-export function send(gateway: Gateway, sent: Sent): Promise<Answer> {
+export function send(gateway: Pick<Gateway, 'port'>, sent: Sent): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const { method = 'GET', path = '/', headers = {}, body } = sent;
     // Node says the length of a body by itself for some methods only.
@@ -83,4 +85,10 @@ export function sendRaw(
     socket.on('close', () => resolve(Buffer.concat(chunks).toString()));
     later?.((more) => socket.write(more));
   });
+}
+
+/** Polls until it is true; fails after two seconds. */
+export async function until(what: string, isSo: () => boolean): Promise<void> {
+  for (const startedAt = performance.now(); !isSo(); await delay(2))
+    if (performance.now() - startedAt > 2000) assert.fail(`not in time: ${what}`);
 }

@@ -6,6 +6,7 @@ import { checkFunctionName, functionUnknown } from '../functions/name.ts';
 import type { HttpRequest, InvokeResult, WorkerServer } from '../server/types.ts';
 import type { Access } from './access.ts';
 import { requestFields, responseFields, responseStatus } from './http-fields.ts';
+import type { Invocations } from './invocations.ts';
 import { nothingAt } from './problem.ts';
 
 const PREFIX = '/fn/';
@@ -64,7 +65,12 @@ class IncomingRequest implements HttpRequest {
   }
 }
 
-export function invokeRoutes(app: FastifyInstance, worker: WorkerServer, access: Access): void {
+export function invokeRoutes(
+  app: FastifyInstance,
+  worker: WorkerServer,
+  access: Access,
+  invocations: Invocations,
+): void {
   app.route({
     method: app.supportedMethods,
     url: `${PREFIX}*`,
@@ -80,10 +86,16 @@ export function invokeRoutes(app: FastifyInstance, worker: WorkerServer, access:
       const body = request.body instanceof Uint8Array ? request.body : EMPTY;
       const http = new IncomingRequest(request, target, access);
       const deadlineMs = requestDeadlineMs(request);
-      const result = await worker.invoke(target.name, body, {
-        http,
-        ...(deadlineMs === undefined ? {} : { deadlineMs }),
-      });
+      const cancellation = invocations.begin(target.name, request.raw.socket);
+      let result: InvokeResult;
+      try {
+        const options = deadlineMs === undefined ? { http, cancellation } : { http, cancellation, deadlineMs };
+        result = await worker.invoke(target.name, body, options);
+      } catch (error) {
+        throw invocations.failure(cancellation, error);
+      } finally {
+        invocations.end(cancellation);
+      }
       return sendResult(request, reply, target.name, result);
     },
   });

@@ -48,12 +48,21 @@ test('what is deployed, as data', async (t) => {
   );
 });
 
+test('the overview names what there is', async (t) => {
+  const gateway = await serve(t);
+  const { links } = (await send(gateway, { path: '/' })).json;
+  const paths = Object.values(links as Readonly<Record<string, string>>);
+  assert.deepEqual(paths, ['/functions', '/stats', '/healthz', '/readyz']);
+  for (const path of paths) assert.equal((await send(gateway, { path })).status, 200);
+});
+
 test('what is deployed, as a page', async (t) => {
   const gateway = await serve(t, new MemoryWorker({ hello: () => ({}) }));
   const answer = await send(gateway, { path: '/', headers: { accept: 'text/html' } });
   assert.equal(answer.headers['content-type'], 'text/html; charset=utf-8');
   assert.match(String(answer.headers['content-security-policy']), /default-src 'none'/);
   assert.match(answer.body.toString(), /<a href="\/functions\/hello">hello<\/a>/);
+  assert.match(answer.body.toString(), /<a href="\/stats">/);
   assert.doesNotMatch(answer.body.toString(), /<script|https?:\/\/(?!127)/);
   const empty = await send(await serve(t), { path: '/', headers: { accept: 'text/html' } });
   assert.match(empty.body.toString(), /npx jord deploy demo\/hello\.ts --server http:[\s\S]+None is deployed yet/);
@@ -63,7 +72,7 @@ test('the page does not link to what a browser cannot open for want of a token',
   const gateway = await serve(t, new MemoryWorker({ hello: () => ({}) }), { token: 's3cret' });
   const page = (await send(gateway, { path: '/', headers: { accept: 'text/html' } })).body.toString();
   assert.match(page, /<td>hello<\/td>/);
-  assert.doesNotMatch(page, /href="\/functions/);
+  assert.doesNotMatch(page, /href="\/(?:functions|stats)/);
 });
 
 test('the example is safe to paste, and the page to show, whatever the client says its host is', () => {

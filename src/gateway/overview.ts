@@ -9,6 +9,8 @@ export interface Overview {
   readonly description: string;
   /** A command that calls a function of this server (or deploys one, when there is none). */
   readonly example: string;
+  /** Where there is more. */
+  readonly links: Readonly<Record<'functions' | 'stats' | 'health' | 'readiness', string>>;
   readonly functions: readonly {
     readonly name: string;
     readonly url: string;
@@ -16,6 +18,13 @@ export interface Overview {
     readonly deployedAt: string;
   }[];
 }
+
+const LINKS: Overview['links'] = {
+  functions: '/functions',
+  stats: '/stats',
+  health: '/healthz',
+  readiness: '/readyz',
+};
 
 const HOST = /^[a-z0-9.-]+(?::\d+)?$|^\[[0-9a-f:.]+\](?::\d+)?$/i;
 
@@ -33,6 +42,7 @@ export function overview(functions: readonly FunctionInfo[], host: string | unde
       shown === undefined
         ? `npx jord deploy demo/hello.ts --server ${origin}`
         : `curl --data 'world' ${origin}/fn/${shown.name}`,
+    links: LINKS,
     functions: sorted.map(({ name, sizeBytes, deployedAt }) => ({ name, url: `/fn/${name}`, sizeBytes, deployedAt })),
   };
 }
@@ -102,7 +112,7 @@ export function overviewPage(description: Overview, linksManagement: boolean): s
 <pre>${escapeHtml(description.example)}</pre>
 <h2>Functions</h2>
 ${functionTable(description.functions, linksManagement)}
-<p>${linksManagement ? '<a href="/functions">/functions</a> has all details as JSON; ' : ''}<a href="/readyz">/readyz</a> says whether the server is ready.</p>
+<p>${linksManagement ? '<a href="/functions">/functions</a> has all details as JSON, <a href="/stats">/stats</a> says what the server does; ' : ''}<a href="/readyz">/readyz</a> says whether it is ready.</p>
 </body>
 </html>
 `;

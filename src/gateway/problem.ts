@@ -8,6 +8,7 @@ import { ERROR_FIELD } from '../server/reserved-fields.ts';
 
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json';
 
+/** What makes the server refuse for now does not last: it gets work done in less than this. */
 const RETRY_AFTER_SECONDS = 1;
 
 /** `details` of the error are further members beside these. */
@@ -19,6 +20,8 @@ export interface ProblemDocument {
   /** The request, as the log names it. */
   readonly instance?: string;
   readonly code: ErrorCode;
+  /** With status 503: when to try again, as in `Retry-After`. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** What to do about an error, where its message does not say. */
@@ -36,6 +39,7 @@ export function problemDocument(error: JordError, requestId?: string): ProblemDo
     detail: hint === undefined ? error.message : `${error.message} ${hint}`,
     ...(requestId === undefined ? {} : { instance: `urn:jord:request:${requestId}` }),
     code: error.code,
+    ...(status === 503 ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {}),
   };
   // Twice: before the details to come first, and after them so that no detail replaces one.
   return { ...members, ...error.details, ...members };

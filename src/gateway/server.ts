@@ -2,12 +2,13 @@
 
 import { METHODS } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { JordError } from '../errors.ts';
 import { LIMITS } from '../guard/errors.ts';
 import type { WorkerServer } from '../server/types.ts';
 import { Access } from './access.ts';
 import { functionsRoutes } from './functions-routes.ts';
+import { type CloseReport, Invocations } from './invocations.ts';
 import { invokeRoutes } from './invoke-routes.ts';
 import {
   type BodyLimit,
@@ -29,6 +30,10 @@ export const CLOSE_GRACE_MS_DEFAULT = 10_000;
 
 const REQUEST_TIMEOUT_MS = 300_000;
 const CLOSE_IDLE_INTERVAL_MS = 20;
+/** How long what was cut off may take to end and to be answered. */
+const CUT_OFF_MS = 1000;
+
+export type { CloseReport } from './invocations.ts';
 
 export interface GatewayLogRecord {
   readonly level: 'info' | 'error';
@@ -40,6 +45,11 @@ export interface GatewayOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /**
+   * Several gateways, of threads or processes of one user, may listen at the same port, and the system distributes connections
+   * among them. Not on all systems: LISTEN_FAILED otherwise. A port that another such server has is not found to be in use.
+   */
+  readonly reusePort?: boolean;
   /** When given, managing functions needs it; otherwise it is allowed from this machine only. */
   readonly token?: string;
   /** Largest body of an invocation. */
@@ -57,11 +67,14 @@ export interface Gateway {
   /** Where it listens, as a URL without a slash at its end. */
   readonly url: string;
   readonly port: number;
+  /** How many invocations are under way. */
+  readonly invocations: number;
   /**
-   * Stops accepting, finishes the requests under way, then returns; cuts off those that take longer than this. Does not stop
-   * the worker server.
+   * Stops accepting and finishes the requests under way. What takes longer than this is cancelled and answered with
+   * SERVER_STOPPED; a second later whatever is left is closed. Returns once all connections are. However often it is
+   * called, it happens once. Does not stop the worker server.
    */
-  close(graceMs?: number): Promise<void>;
+  close(graceMs?: number): Promise<CloseReport>;
 }
 
 declare module 'fastify' {
@@ -79,20 +92,30 @@ declare module 'fastify' {
 export async function startGateway(worker: WorkerServer, options: GatewayOptions): Promise<Gateway> {
   const app = createApp(options);
   const access = new Access(options.token);
+  const invocations = new Invocations();
   statusRoutes(app, worker, access, options.isReady ?? (() => true));
   functionsRoutes(app, worker, access, options.moduleLimitBytes ?? MODULE_LIMIT_BYTES_DEFAULT);
-  invokeRoutes(app, worker, access);
+  invokeRoutes(app, worker, access, invocations);
   try {
-    await app.listen({ host: options.host, port: options.port });
+    // Fastify hands these on to Node, also what its types do not have yet.
+    const address = { host: options.host, port: options.port, reusePort: options.reusePort === true };
+    await app.listen(address);
   } catch (error) {
     await app.close();
     throw listenFailed(options, error);
   }
   const { port } = app.server.address() as AddressInfo;
+  let closed: Promise<CloseReport> | undefined;
   return {
     url: gatewayUrl(options.host, port),
     port,
-    close: (graceMs) => closeApp(app, graceMs ?? CLOSE_GRACE_MS_DEFAULT),
+    get invocations() {
+      return invocations.count;
+    },
+    close: (graceMs = CLOSE_GRACE_MS_DEFAULT) => {
+      closed ??= closeApp(app, invocations, graceMs);
+      return closed;
+    },
   };
 }
 
@@ -128,15 +151,35 @@ function createApp(options: GatewayOptions): FastifyInstance {
   return app;
 }
 
-/** Node closes connections that are idle when closing begins; those that become idle later would stay for a minute. */
-async function closeApp(app: FastifyInstance, graceMs: number): Promise<void> {
+async function closeApp(app: FastifyInstance, invocations: Invocations, graceMs: number): Promise<CloseReport> {
+  // Node closes connections that are idle when closing begins; those that become idle later would stay for a minute.
   const idle = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_INTERVAL_MS);
-  const cutOff = setTimeout(() => app.server.closeAllConnections(), graceMs);
   try {
+    const closed = Promise.all([app.close(), invocations.whenEnded()]);
+    if (!(await endsWithin(closed, graceMs))) {
+      invocations.cutOff();
+      if (!(await endsWithin(closed, CUT_OFF_MS))) {
+        invocations.destroyConnections();
+        app.server.closeAllConnections();
+      }
+    }
     await app.close();
+    return invocations.report();
   } finally {
     clearInterval(idle);
-    clearTimeout(cutOff);
+  }
+}
+
+/** Whether it is resolved before as many milliseconds have passed. */
+async function endsWithin(operation: Promise<unknown>, durationMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, durationMs, false);
+  });
+  try {
+    return await Promise.race([operation.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -192,22 +235,26 @@ function answerErrors(app: FastifyInstance, options: GatewayOptions): void {
   });
 }
 
+/** Each once its response has been sent, or its client is gone; then it has no status. */
 function logRequests(app: FastifyInstance, options: GatewayOptions): void {
-  app.addHook('onResponse', async (request, reply) => {
+  const log = (request: FastifyRequest, reply: FastifyReply, peer: string | undefined, status?: number): void => {
     const { method, url } = request.raw;
     const durationMs = Math.round(reply.elapsedTime * 1000) / 1000;
     options.log?.({
       level: 'info',
-      message: `${method} ${url} ${reply.statusCode} in ${durationMs} ms`,
-      fields: {
-        request: request.id,
-        method,
-        url,
-        status: reply.statusCode,
-        durationMs,
-        peer: request.raw.socket.remoteAddress,
-      },
+      message: `${method} ${url} ${status ?? 'client gone'} in ${durationMs} ms`,
+      fields: { request: request.id, method, url, status, durationMs, peer },
     });
+  };
+  app.addHook('onRequest', async (request, reply) => {
+    // A socket that is closed does not say any more whose it was.
+    const { remoteAddress } = request.raw.socket;
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) log(request, reply, remoteAddress);
+    });
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    log(request, reply, request.raw.socket.remoteAddress, reply.statusCode);
   });
 }
 
@@ -221,6 +268,7 @@ function listenFailed(options: GatewayOptions, error: unknown): JordError {
   const reasons: Readonly<Record<string, string>> = {
     EADDRINUSE: 'the port is in use. Choose another one with --port or the variable PORT, or stop what listens there',
     EACCES: 'no permission for this port. Choose one above 1023 with --port or the variable PORT',
+    ENOTSUP: 'this system does not let several threads listen at one port',
     EADDRNOTAVAIL: 'this machine does not have that address',
     ENOTFOUND: 'no such host name',
   };

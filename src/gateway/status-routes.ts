@@ -1,4 +1,4 @@
-/** What the server is, and how it is. */
+/** What the server is, how it is, and what it does. */
 
 import type { FastifyInstance } from 'fastify';
 import { JordError } from '../errors.ts';
@@ -25,6 +25,12 @@ export function statusRoutes(app: FastifyInstance, worker: WorkerServer, access:
         reply.header('content-type', 'text/html; charset=utf-8').header('content-security-policy', PAGE_POLICY);
         return reply.send(overviewPage(description, !access.needsToken));
       },
+    },
+  });
+  resource(app, '/stats', {
+    GET: {
+      before: (request) => access.check(request.raw),
+      handler: (_request, reply) => reply.header('cache-control', 'no-store').send(worker.stats()),
     },
   });
   resource(app, '/healthz', { GET: { handler: () => ({ status: 'ok' }) } });
