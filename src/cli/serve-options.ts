@@ -1,8 +1,9 @@
 /** The options of `jord serve`. */
 
 import { type Command, Option } from 'commander';
-import { EXECUTORS_MAX, INVOCATIONS_MAX, RING_MAX } from '../../core/layout.ts';
+import { RING_MAX } from '../../core/layout.ts';
 import { LIMITS } from '../guard/errors.ts';
+import { OPTION_BOUNDS } from '../server/settings.ts';
 import { LOG_FORMATS, LOG_THRESHOLDS, type LogFormat, type LogThreshold } from './log.ts';
 import { parseBytesWithin, parseNumberWithin, parsePort, tokenOption } from './options.ts';
 
@@ -68,8 +69,6 @@ const BODY_MAX = 256 * MIB;
 const DURATION_MS_MAX = 3_600_000;
 const SPIN_US_MAX = 1_000_000;
 const OUTSTANDING_MAX = 60_000;
-/** One is left for the other kind of thread. */
-const THREADS_MAX = EXECUTORS_MAX - 1;
 
 export function addServeOptions(command: Command): void {
   addBasicOptions(command);
@@ -115,13 +114,21 @@ function addThreadOptions(command: Command): void {
   const outstandingMax = `most invocations accepted and not answered, 1 to ${OUTSTANDING_MAX}`;
   const queueDelayMs = 'refuse more while the oldest of those that wait has waited longer; 0 never does';
   const stacksMax = 'most stacks of invocations that can be suspended; beyond that they queue';
-  const threads = { min: 1, max: THREADS_MAX };
+  const [, executorsMax] = OPTION_BOUNDS.executors;
+  const [, orchestratorsMax] = OPTION_BOUNDS.orchestrators;
   const delay = { env: 'JORD_QUEUE_DELAY_MS', min: 0, max: DURATION_MS_MAX, value: 100 };
   const outstanding = { env: 'JORD_OUTSTANDING_MAX', min: 1, max: OUTSTANDING_MAX, value: 4096 };
-  const stacks = { env: 'JORD_STACKS_MAX', min: 1, max: INVOCATIONS_MAX, value: 16_384 };
+  const stacks = { env: 'JORD_STACKS_MAX', min: 1, max: OPTION_BOUNDS.stacksMax[1], value: 16_384 };
   command
-    .addOption(numberOption('--executors <n>', executors, { env: 'JORD_EXECUTORS', ...threads }))
-    .addOption(numberOption('--orchestrators <n>', orchestrators, { env: 'JORD_ORCHESTRATORS', ...threads, value: 1 }))
+    .addOption(numberOption('--executors <n>', executors, { env: 'JORD_EXECUTORS', min: 1, max: executorsMax }))
+    .addOption(
+      numberOption('--orchestrators <n>', orchestrators, {
+        env: 'JORD_ORCHESTRATORS',
+        min: 1,
+        max: orchestratorsMax,
+        value: 1,
+      }),
+    )
     .addOption(
       numberOption('--queue-bound <n>', queueBound, { env: 'JORD_QUEUE_BOUND', min: 1, max: RING_MAX, value: 2 }),
     )

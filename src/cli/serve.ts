@@ -1,7 +1,8 @@
 /** `jord serve`: a worker server with its gateway, until a signal ends it. */
 
 import manifest from '../../package.json' with { type: 'json' };
-import { type Gateway, startGateway } from '../gateway/server.ts';
+import { startGateways } from '../gateway/orchestrators.ts';
+import type { Gateway } from '../gateway/server.ts';
 import type { LogRecord, WorkerServer } from '../server/types.ts';
 import { startWorkerServer } from '../server/worker-server.ts';
 import { drain } from './drain.ts';
@@ -26,7 +27,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   });
   try {
     let isReady = false;
-    const gateway = await startGateway(worker, {
+    const gateway = await startGateways(worker, {
       ...options,
       bodyLimitBytes: options.bodyLimit,
       moduleLimitBytes: options.moduleLimit,

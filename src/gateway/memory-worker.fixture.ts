@@ -120,7 +120,7 @@ export class MemoryWorker implements WorkerServer {
     }
   }
 
-  stats(): ServerStats {
+  async stats(): Promise<ServerStats> {
     const outstanding = this.#running + this.#queue.length;
     const functions = [...this.#counters].map(([name, counters]) => functionStats(name, counters));
     const begun = functions.reduce((sum, { invocations }) => sum + invocations, 0);

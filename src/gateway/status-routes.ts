@@ -30,7 +30,7 @@ export function statusRoutes(app: FastifyInstance, worker: WorkerServer, access:
   resource(app, '/stats', {
     GET: {
       before: (request) => access.check(request.raw),
-      handler: (_request, reply) => reply.header('cache-control', 'no-store').send(worker.stats()),
+      handler: async (_request, reply) => reply.header('cache-control', 'no-store').send(await worker.stats()),
     },
   });
   resource(app, '/healthz', { GET: { handler: () => ({ status: 'ok' }) } });

@@ -59,7 +59,7 @@ const THREADS_MAX: number = EXECUTORS_MAX - 1 - ORCHESTRATORS_MAX;
 type NumericOption = Exclude<keyof WorkerServerOptions, 'dataFolder' | 'log'>;
 
 /** Least, most, default. */
-const BOUNDS: Readonly<Record<NumericOption, readonly [least: number, most: number, normal: number]>> = {
+export const OPTION_BOUNDS: Readonly<Record<NumericOption, readonly [least: number, most: number, normal: number]>> = {
   callDepthMax: [1, 65_535, 512],
   executors: [0, THREADS_MAX, Number.NaN],
   orchestrators: [1, ORCHESTRATORS_MAX, 1],
@@ -70,14 +70,14 @@ const BOUNDS: Readonly<Record<NumericOption, readonly [least: number, most: numb
   stacksMax: [1, 30_000, 16_384],
   responseBytesMax: [0, 256 * MIB, 256 * MIB],
   logBytesMax: [0, 1024 * MIB, 64 * 1024],
-  argBufBytesMax: [256, 2032 * MIB, 1024 * MIB],
+  argBufBytesMax: [128, 1024 * MIB, 1024 * MIB],
   stuckMs: [1, 60_000, 1000],
 };
 
 /** Throws BAD_OPTION. */
 export function resolveOptions(options: WorkerServerOptions): ServerSettings {
   const number = (name: NumericOption): number => {
-    const [least, most, normal] = BOUNDS[name];
+    const [least, most, normal] = OPTION_BOUNDS[name];
     const value = options[name] ?? normal;
     if (Number.isNaN(value) && options[name] === undefined) return value;
     if (Number.isInteger(value) && value >= least && value <= most) return value;

@@ -12,6 +12,7 @@ import {
   INITIALIZE_EXPORT,
   SUSPENDING_FUNCTIONS,
 } from '../functions/abi.ts';
+import { checkConcurrency } from '../functions/concurrency.ts';
 import { checkDeadlineMs, DEADLINE_MS_DEFAULT } from '../functions/deadline.ts';
 import { checkFetchAllow } from '../functions/fetch-allow.ts';
 import { moduleVersion } from '../functions/store.ts';
@@ -43,7 +44,6 @@ export interface Version {
 
 /** Homes of one function, over all executors: as many as the address space holds. */
 const HOMES_MAX = 65535;
-const CONCURRENCY_MAX = 65535;
 
 /**
  * Makes a version ready on an executor; it is not reachable yet. `argBufBytesMax` bounds what one invocation may have in ArgBufs.
@@ -59,7 +59,8 @@ export async function loadVersion(
 ): Promise<Version> {
   const started = performance.now();
   const deadlineMs = checkDeadlineMs('deadlineMs', options.deadlineMs ?? DEADLINE_MS_DEFAULT);
-  const concurrency = checkConcurrency(options.concurrency);
+  const { concurrency: limit } = options;
+  const concurrency = limit === undefined ? null : checkConcurrency('concurrency', limit);
   const fetchAllow = checkFetchAllow(options.fetchAllow ?? []);
   const guarded = guardModule(bytes, { imports: ABI_IMPORTS, ...options });
   checkExports(guarded.exports);
@@ -100,12 +101,6 @@ export function loadedFunction({ name, descriptor, layout, module, handle }: Ver
 }
 
 const SUSPENDING_IMPORTS: readonly string[] = SUSPENDING_FUNCTIONS.map((name) => `${ABI_MODULE}.${name}`);
-
-function checkConcurrency(concurrency: number | undefined): number | null {
-  if (concurrency === undefined) return null;
-  if (Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= CONCURRENCY_MAX) return concurrency;
-  throw new JordError('BAD_OPTION', `concurrency is a whole number from 1 to ${CONCURRENCY_MAX}, not ${concurrency}.`);
-}
 
 /**
  * Takes a version out of use, as far as this executor goes. Returns false while it has homes anywhere: then call again later.

@@ -189,10 +189,10 @@ export class LocalWorkerServer implements WorkerServer {
     for (const { kind, message } of this.#store?.findings ?? []) {
       this.#log({ level: kind === 'damaged' ? 'error' : 'warn', function: '', message });
     }
-    for (const { name, memoryLimitBytes, deadlineMs, deployedAt } of this.#store?.list() ?? []) {
+    for (const { name, concurrency, deployedAt, ...stored } of this.#store?.list() ?? []) {
       try {
         const module = (await this.#store?.readModule(name)) ?? new Uint8Array(0);
-        const version = await this.#load(name, module, { memoryLimitBytes, deadlineMs });
+        const version = await this.#load(name, module, { ...stored, ...(concurrency === null ? {} : { concurrency }) });
         this.#install(version, deployedAt);
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
@@ -209,8 +209,9 @@ export class LocalWorkerServer implements WorkerServer {
       const version = await this.#load(name, bytes, options);
       const deployedAt = new Date().toISOString();
       try {
-        const { layout, deadlineMs } = version;
-        await this.#store?.put(name, bytes, { memoryLimitBytes: layout.memoryLimit, deadlineMs, deployedAt });
+        const { layout, deadlineMs, concurrency, fetchAllow } = version;
+        const settings = { memoryLimitBytes: layout.memoryLimit, deadlineMs, concurrency, fetchAllow, deployedAt };
+        await this.#store?.put(name, bytes, settings);
       } catch (error) {
         discard(this.#executor, version.descriptor);
         throw error;
