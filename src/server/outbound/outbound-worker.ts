@@ -1,8 +1,8 @@
 /**
  * The I/O thread of outbound-thread.ts: makes the requests of all executors, with `fetch`, which pools connections, speaks
  * HTTP/1.1 and HTTP/2, and adds the fields `accept`, `accept-encoding`, `accept-language`, `sec-fetch-mode` and `user-agent`
- * where a function sets none. There are no cookies and no cache. `fetch` gives up by itself when connecting takes 10 s, or
- * a server says nothing for 300 s.
+ * where a function sets none. There are no cookies and no cache. `fetch` gives up by itself when connecting takes 10 s, a
+ * server says nothing for 300 s, or answers with 407, which only proxies may.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { TIMEOUT_MS_MAX } from '../../../core/layout.ts';
