@@ -7,22 +7,25 @@
  *     await jord.stop();
  *
  * No HTTP is involved. One `Jord` is one worker server with an address space of its own (4 GiB reserved, touched as it is
- * used). It runs on the thread that calls it: `invoke` runs the function before it returns its promise.
+ * used) and executor threads. There are three ways to invoke a function: `invoke` has an executor run it and gives a
+ * promise; `submit` does the same with a callback, and `invokeAll` with one promise for many; `invokeInline` runs it on the
+ * calling thread, in well under a microsecond for a small one.
  */
 import { JordError } from './errors.ts';
 import { compileSource } from './functions/compile.ts';
-import type { DeployOptions, FunctionInfo, WorkerServer } from './server/types.ts';
-import { startWorkerServer, type WorkerServerOptions } from './server/worker-server.ts';
+import type { Cancellation, DeployOptions, FunctionInfo, ServerStats } from './server/types.ts';
+import { type LocalWorkerServer, startWorkerServer, type WorkerServerOptions } from './server/worker-server.ts';
 
 export { ERRORS, type ErrorCode, JordError } from './errors.ts';
-export type { DeployOptions, FaultDetails, FunctionInfo, LogRecord } from './server/types.ts';
+export type { DeployOptions, FaultDetails, FunctionInfo, LogRecord, ServerStats } from './server/types.ts';
+export { Cancellation } from './server/types.ts';
 export type { WorkerServerOptions as JordOptions } from './server/worker-server.ts';
 
 /** A worker server in this process. All errors are JordErrors, whose `code` is one of docs/errors.md. */
 export class Jord {
-  readonly #server: WorkerServer;
+  readonly #server: LocalWorkerServer;
 
-  private constructor(server: WorkerServer) {
+  private constructor(server: LocalWorkerServer) {
     this.#server = server;
   }
 
@@ -56,24 +59,69 @@ export class Jord {
   }
 
   /**
-   * Runs a function and returns its response. The request is copied in and the response out; between functions nothing is
-   * copied.
+   * Has an executor run a function, and returns its response. The request is copied in before this returns and the response
+   * out; between functions nothing is copied. With `executors: 0` the function runs on this thread, before this returns.
    *
-   * `deadlineMs` shortens what the function has for this invocation, and for the functions that it calls.
-   *
-   * Throws FUNCTION_UNKNOWN; FUNCTION_FAULT and DEADLINE_EXCEEDED with FaultDetails in `details`; BAD_OPTION, HOMES_EXHAUSTED,
-   * ADDRESS_SPACE_EXHAUSTED.
+   * Throws FUNCTION_UNKNOWN; FUNCTION_FAULT and DEADLINE_EXCEEDED with FaultDetails in `details`; INVOCATION_CANCELLED, OVERLOADED,
+   * CONCURRENCY_EXCEEDED, HOMES_EXHAUSTED, EXECUTOR_LOST, RESPONSE_TOO_LARGE, BAD_OPTION, BODY_TOO_LARGE, ADDRESS_SPACE_EXHAUSTED,
+   * SERVER_STOPPED.
    */
-  async invoke(
+  async invoke(name: string, request: Uint8Array = EMPTY, options: InvocationOptions = {}): Promise<Uint8Array> {
+    checkRequest(request);
+    return (await this.#server.invoke(name, request, options)).body;
+  }
+
+  /**
+   * The same with a callback, which is called once and never before this returns: `error` is what `invoke` would throw. What the
+   * callback throws ends the process, as in any callback of Node.
+   *
+   * Throws what is known at once, and then calls nothing: FUNCTION_UNKNOWN, OVERLOADED, BAD_OPTION, BAD_REQUEST where there are no
+   * executors, BODY_TOO_LARGE, ADDRESS_SPACE_EXHAUSTED, SERVER_STOPPED.
+   */
+  submit(
     name: string,
-    request: Uint8Array = new Uint8Array(0),
-    options: { readonly deadlineMs?: number } = {},
-  ): Promise<Uint8Array> {
-    if (!(request instanceof Uint8Array)) {
-      throw new JordError('BAD_REQUEST', 'The request must be a Uint8Array; encode text with `new TextEncoder()`.');
-    }
-    const { deadlineMs } = options;
-    return (await this.#server.invoke(name, request, deadlineMs === undefined ? {} : { deadlineMs })).body;
+    request: Uint8Array,
+    callback: (error: JordError | undefined, response: Uint8Array | undefined) => void,
+    options: InvocationOptions = {},
+  ): void {
+    checkRequest(request);
+    this.#server.submit(name, request, options, (error, result) => callback(error, result?.body));
+  }
+
+  /**
+   * One invocation for each request, with one promise for all of them: their responses in order, a JordError in place of each that
+   * failed. No more are outstanding at a time than the server accepts, so no number of requests is too large.
+   *
+   * Throws FUNCTION_UNKNOWN, BAD_OPTION, SERVER_STOPPED.
+   */
+  invokeAll(
+    name: string,
+    requests: readonly Uint8Array[],
+    options: Omit<InvocationOptions, 'cancellation'> = {},
+  ): Promise<(Uint8Array | JordError)[]> {
+    for (const request of requests) checkRequest(request);
+    return this.#server.invokeAll(name, requests, options);
+  }
+
+  /**
+   * Runs a function on this thread and returns its response: the fastest way for one that is short. It holds the thread until
+   * the function has ended, also while that waits for something; its deadline holds as ever. Do not call it from `log`.
+   *
+   * Throws FUNCTION_UNKNOWN; FUNCTION_FAULT and DEADLINE_EXCEEDED with FaultDetails in `details`; CONCURRENCY_EXCEEDED,
+   * HOMES_EXHAUSTED, RESPONSE_TOO_LARGE, BAD_OPTION, BAD_REQUEST, BODY_TOO_LARGE, ADDRESS_SPACE_EXHAUSTED, SERVER_STOPPED.
+   */
+  invokeInline(
+    name: string,
+    request: Uint8Array = EMPTY,
+    options: Pick<InvocationOptions, 'deadlineMs'> = {},
+  ): Uint8Array {
+    checkRequest(request);
+    return this.#server.invokeInline(name, request, options.deadlineMs);
+  }
+
+  /** What `GET /stats` gives: docs/http.md. */
+  stats(): Promise<ServerStats> {
+    return this.#server.stats();
   }
 
   /** Throws FUNCTION_UNKNOWN. */
@@ -90,8 +138,26 @@ export class Jord {
     return this.#server.inspect(name);
   }
 
-  /** Finishes deploys under way and closes the store. Later `deploy`, `remove` and `invoke` throw SERVER_STOPPED. */
+  /**
+   * Finishes deploys under way, ends the executors and closes the store. What is outstanding fails with SERVER_STOPPED, and so
+   * does all that is asked for later.
+   */
   stop(): Promise<void> {
     return this.#server.stop();
   }
+}
+
+/** Of one invocation. */
+export interface InvocationOptions {
+  /** How long it may take from now on, in ms: 1 to 3,600,000. It only shortens what the function has, also for what it calls. */
+  readonly deadlineMs?: number;
+  /** Whoever has it can cancel the invocation. */
+  readonly cancellation?: Cancellation;
+}
+
+const EMPTY: Uint8Array = new Uint8Array(0);
+
+function checkRequest(request: Uint8Array): void {
+  if (request instanceof Uint8Array) return;
+  throw new JordError('BAD_REQUEST', 'The request must be a Uint8Array; encode text with `new TextEncoder()`.');
 }

@@ -71,7 +71,7 @@ test('a client that goes away cancels its invocation, whichever way it goes', as
     assert.ok(begun.every(({ cancellation }) => cancellation.isCancelled));
     begun.length = 0;
   }
-  assert.equal(worker.stats().functions[0]?.inFlight, 0);
+  assert.equal((await worker.stats()).functions[0]?.inFlight, 0);
 });
 
 test('one that is queued never begins, and those behind it do', async (t) => {

@@ -59,6 +59,8 @@ export interface SubmitOptions {
   readonly http?: HttpRequest | undefined;
   readonly deadlineMs?: number | undefined;
   readonly cancellation?: Cancellation | undefined;
+  /** It may wait as long as its deadline allows: queueDelayMs is not for it. */
+  readonly isPatient?: boolean | undefined;
 }
 
 /** Exactly one of the two is undefined. */
@@ -140,7 +142,7 @@ export class Dispatcher {
   submit(target: DispatchedFunction, body: Uint8Array, options: SubmitOptions, answer: Answer): void {
     if (options.cancellation?.isCancelled === true) throw statusError(CALLEE_CANCELLED, target.name);
     const nowMs = monotonicMs();
-    this.#admit(nowMs);
+    this.#admit(nowMs, options.isPatient === true);
     const restMs = Math.min(options.deadlineMs ?? target.deadlineMs, target.deadlineMs);
     // One more for what the clock rounds down: no function ends before its time.
     this.#executor.words[(this.#executor.hostBase + HOME_END_MS) >>> 2] = clockWord(nowMs) + restMs + 1;
@@ -175,14 +177,14 @@ export class Dispatcher {
     return promise;
   }
 
-  #admit(nowMs: number): void {
+  #admit(nowMs: number, isPatient: boolean): void {
     const { outstandingMax, queueDelayMs } = this.#options;
     if (this.#outstanding >= outstandingMax) {
       this.#refused++;
       throw new JordError('OVERLOADED', `${this.#outstanding} invocations are outstanding. Try again later.`);
     }
     const oldest = this.#waiting.peek();
-    if (oldest !== undefined && queueDelayMs > 0 && nowMs - oldest.queuedMs > queueDelayMs) {
+    if (oldest !== undefined && queueDelayMs > 0 && !isPatient && nowMs - oldest.queuedMs > queueDelayMs) {
       this.#refused++;
       const waitedMs = Math.round(nowMs - oldest.queuedMs);
       throw new JordError('OVERLOADED', `Invocations wait for ${waitedMs} ms already. Try again later.`);

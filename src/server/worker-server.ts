@@ -8,6 +8,7 @@ import { ABI_MODULE, HTTP_FUNCTIONS } from '../functions/abi.ts';
 import { checkDeadlineMs } from '../functions/deadline.ts';
 import { checkFunctionName, functionUnknown } from '../functions/name.ts';
 import { type FunctionStore, openStore } from '../functions/store.ts';
+import { Batch, orError } from './batch.ts';
 import { Clock } from './clock.ts';
 import { type Answer, type DispatchedFunction, Dispatcher, type SubmitOptions } from './dispatcher.ts';
 import { Executor, FUNCTION_ID_FIRST } from './executor.ts';
@@ -281,7 +282,28 @@ export class LocalWorkerServer implements WorkerServer {
     this.#checkRunning();
     const { target } = this.#find(name);
     if (options.deadlineMs !== undefined) checkDeadlineMs('deadlineMs', options.deadlineMs);
+    if (this.#settings.executors === 0) {
+      throw new JordError('BAD_REQUEST', 'There are no executors to submit to: invoke the function inline.');
+    }
     this.#dispatcher.submit(target, body, options, answer);
+  }
+
+  /** An invocation for each request; results and errors in order. */
+  async invokeAll(
+    name: string,
+    requests: readonly Uint8Array[],
+    options: { readonly deadlineMs?: number } = {},
+  ): Promise<(Uint8Array | JordError)[]> {
+    this.#checkRunning();
+    this.#find(name);
+    if (options.deadlineMs !== undefined) checkDeadlineMs('deadlineMs', options.deadlineMs);
+    if (this.#settings.executors === 0) {
+      return requests.map((request) => orError(() => this.invokeInline(name, request, options.deadlineMs)));
+    }
+    const most = Math.min(this.#settings.outstandingMax, MANY_OUTSTANDING);
+    return new Batch(requests, most, (request, answer) =>
+      this.submit(name, request, { ...options, isPatient: true }, answer),
+    ).run();
   }
 
   /** Hands out what has ended. Returns whether there was anything. */
@@ -326,7 +348,8 @@ export class LocalWorkerServer implements WorkerServer {
     const threads = [this.#inlineStats, ...this.#threads.threadStats];
     return {
       name,
-      invocations: Number(privLib.functionCreated(version.descriptor)),
+      // Its initialisation was one too.
+      invocations: Number(privLib.functionCreated(version.descriptor)) - 1,
       inFlight: Number(privLib.functionLive(version.descriptor)),
       ...summarize(threads, target.id - FUNCTION_ID_FIRST),
     };
@@ -414,6 +437,8 @@ export class LocalWorkerServer implements WorkerServer {
   }
 }
 
+/** Of one `invokeAll`. More would only wait. */
+const MANY_OUTSTANDING = 256;
 /** How long what runs may go on when the server is stopped. */
 const STOP_GRACE_MS = 50;
 const HTTP_IMPORTS: readonly string[] = HTTP_FUNCTIONS.map((name) => `${ABI_MODULE}.${name}`);
