@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
+import { deployIfPossible } from '../sdk/assemblyscript/sdk.fixture.ts';
+import { compileSource } from '../src/functions/compile.ts';
 import type { WorkerServer } from '../src/server/types.ts';
 import { startWorkerServer } from '../src/server/worker-server.ts';
 import { DEMO_FUNCTIONS, type DemoOptions, deployDemo } from './deploy.ts';
@@ -69,7 +71,8 @@ describe('deployDemo', () => {
 
   test('deploys what is missing, and compiles what is not kept', async () => {
     const names = DEMO_FUNCTIONS.join(', ');
-    assert.deepEqual(reported, ['compiling 8 demo functions, once: this takes some seconds', `deployed ${names}`]);
+    const compiling = `compiling ${DEMO_FUNCTIONS.length} demo functions, once: this takes some seconds`;
+    assert.deepEqual(reported, [compiling, `deployed ${names}`]);
     assert.deepEqual(
       server.list().map(({ name }) => name),
       [...DEMO_FUNCTIONS].sort(),
@@ -570,6 +573,43 @@ describe('checkout', () => {
       ...[10, 5, 1, 3, 0, 0x00, 0x0b],
     ]);
   }
+});
+
+describe('fan-out', () => {
+  let isDeployed = false;
+  before(async () => {
+    const module = await compileSource(join(import.meta.dirname, 'fan-out.ts'));
+    isDeployed = await deployIfPossible(server, 'fan-out', module);
+  });
+
+  function whenDeployed(name: string, check: () => Promise<void>): void {
+    test(name, async (t) => (isDeployed ? check() : t.skip('the server lacks host functions')));
+  }
+
+  whenDeployed('joins what the parts answer, in their order', async () => {
+    const type = 'text/plain; charset=utf-8';
+    const parts = ['Hello, part 1 of 3!', 'Hello, part 2 of 3!', 'Hello, part 3 of 3!', ''].join('\n');
+    assert.deepEqual(await post('fan-out', { function: 'hello', parts: 3 }), { status: 200, type, text: parts });
+    const same = await post('fan-out', { parts: 2, request: 'ü ', function: 'echo' });
+    assert.deepEqual(same, { status: 200, type, text: 'ü ü ' });
+    assert.equal((await post('fan-out', { function: 'echo', parts: 2, request: '' })).text, '');
+    const numbers = Array.from({ length: 1000 }, (_, index) => `part ${index + 1} of 1000`);
+    assert.equal((await post('fan-out', { function: 'echo', parts: 1000 })).text, numbers.join(''));
+  });
+
+  whenDeployed('refuses what it cannot start', async () => {
+    for (const [body, message] of [
+      ['', 'the text is empty at byte 0'],
+      [{ parts: 1 }, 'the function is missing'],
+      [{ function: 'echo' }, 'parts are missing'],
+      ['{"parts":0}', 'there are 1 to 1000 parts at byte 9'],
+      ['{"parts":1001}', 'there are 1 to 1000 parts at byte 9'],
+    ] as const) {
+      assert.deepEqual(await json('fan-out', body, 400), refusal('invalid_request', message));
+    }
+    const unknown = refusal('service_failed', 'nowhere: UNKNOWN_FUNCTION');
+    assert.deepEqual(await json('fan-out', { function: 'nowhere', parts: 2 }, 502), unknown);
+  });
 });
 
 function sum(numbers: readonly number[]): number {

@@ -1,7 +1,7 @@
 /** A worker server with the functions of `testing/`, which use the SDK as an author would. */
 import { join } from 'node:path';
 import { compileSource } from '../../src/functions/compile.ts';
-import type { HttpRequest, LogRecord, WorkerServer } from '../../src/server/types.ts';
+import type { DeployOptions, HttpRequest, LogRecord, WorkerServer } from '../../src/server/types.ts';
 import { startWorkerServer } from '../../src/server/worker-server.ts';
 
 /** What a function answered, its body as text as well. */
@@ -16,19 +16,24 @@ export interface TestServer {
   readonly server: WorkerServer;
   /** What was logged since it was last emptied. */
   readonly logs: LogRecord[];
+  /** Why a test must be skipped: the server lacks host functions that one of the functions imports. */
+  readonly skip: string | false;
   /** Invokes with an HTTP request: `path` is behind the function's name and may have a query. */
   call(name: string, path: string, body?: string | Uint8Array, http?: Partial<HttpRequest>): Promise<Answer>;
 }
 
-export async function startTestServer(functions: readonly string[]): Promise<TestServer> {
+export async function startTestServer(functions: readonly string[], options: DeployOptions = {}): Promise<TestServer> {
   const logs: LogRecord[] = [];
-  const server = await startWorkerServer({ executors: 0, log: (record) => logs.push(record) });
+  const server = await startWorkerServer({ log: (record) => logs.push(record) });
+  const undeployed: string[] = [];
   for (const name of functions) {
-    await server.deploy(name, await compileSource(join(import.meta.dirname, 'testing', `${name}.ts`)));
+    const module = await compileSource(join(import.meta.dirname, 'testing', `${name}.ts`));
+    if (!(await deployIfPossible(server, name, module, options))) undeployed.push(name);
   }
   return {
     server,
     logs,
+    skip: undeployed.length > 0 && `the server lacks host functions that ${undeployed.join(', ')} imports`,
     call: async (name, target, body = '', more = {}) => {
       const [path = '', query = ''] = target.split('?', 2);
       const http: HttpRequest = { method: 'POST', path, query, headers: [], ...more };
@@ -39,4 +44,20 @@ export async function startTestServer(functions: readonly string[]): Promise<Tes
       return { text, body: result.body, status: result.status, headers: Object.fromEntries(result.headers) };
     },
   };
+}
+
+/** Deploys a function. Returns false when the server lacks a host function that it imports. */
+export async function deployIfPossible(
+  server: WorkerServer,
+  name: string,
+  module: Uint8Array,
+  options: DeployOptions = {},
+): Promise<boolean> {
+  try {
+    await server.deploy(name, module, options);
+    return true;
+  } catch (error) {
+    if (error instanceof WebAssembly.LinkError) return false;
+    throw error;
+  }
 }

@@ -1,32 +1,11 @@
 import { ArgBuf } from './argbuf';
+import { Invocation } from './invocation';
 import * as abi from './jord';
-import { isStatus, Status, statusName } from './status';
+import { handOver, Result, resultOf, settleRequest } from './result';
+import { isStatus, Status } from './status';
 import { writeUtf8 } from './utf8';
 
-/** What a call came to. An error is a value: look at `ok` before the response. */
-export class Result {
-  /** Status.OK, or why there is no response. From 64 on, the callee ran and failed. */
-  readonly status: i32;
-  /** What the callee answered; empty when it answered nothing or the call failed. It belongs to this function now. */
-  readonly response: ArgBuf;
-
-  constructor(status: i32, response: ArgBuf) {
-    this.status = status;
-    this.response = response;
-  }
-
-  /** The callee ran to its end and answered. */
-  get ok(): bool {
-    return this.status == Status.OK;
-  }
-
-  /** The name of the status, such as "UNKNOWN_FUNCTION". */
-  get statusName(): string {
-    return statusName(this.status);
-  }
-}
-
-/** A function found by its name, to call it without a further look-up. Made by `resolve`. */
+/** A function found by its name, to call or start it without a further look-up. Made by `resolve`. */
 export class FunctionReference {
   /** The id, or a status when the function is not there. */
   private id: usize;
@@ -47,8 +26,18 @@ export class FunctionReference {
 
   /** Calls the function; see `call`. Of a function that is not there, the result has the status. */
   call(request: ArgBuf | null = null): Result {
-    if (isStatus(this.id)) return new Result(<i32>this.id, new ArgBuf(0));
-    return finish(abi.call(this.id, handOver(request)), request);
+    if (isStatus(this.id)) return Result.empty(<i32>this.id);
+    const returned = abi.call(this.id, handOver(request));
+    settleRequest(request, returned);
+    return resultOf(returned);
+  }
+
+  /** Starts the function; see `start`. Of a function that is not there, the invocation has the status. */
+  start(request: ArgBuf | null = null): Invocation {
+    if (isStatus(this.id)) return new Invocation(this.id);
+    const returned = abi.start(this.id, handOver(request));
+    settleRequest(request, returned);
+    return new Invocation(returned);
   }
 }
 
@@ -71,21 +60,26 @@ export function call<T>(callee: T, request: ArgBuf | null = null): Result {
     const text = heap.alloc(<usize>name.length * 3 + 1);
     const returned = abi.call_name(text, <i32>(writeUtf8(name, text) - text), handOver(request));
     heap.free(text);
-    return finish(returned, request);
+    settleRequest(request, returned);
+    return resultOf(returned);
   }
-  return changetype<FunctionReference>(callee).call(request);
+  return referenceOf(callee).call(request);
 }
 
-function handOver(request: ArgBuf | null): usize {
-  return request == null ? 0 : request.handOver;
+/**
+ * Starts another function, by name or FunctionReference, and goes on; the invocation that it returns is what to wait for.
+ * The request moves as with `call`: once the function is started, this one cannot use it any more. What nobody has waited
+ * for when `handle` returns is cancelled.
+ */
+export function start<T>(callee: T, request: ArgBuf | null = null): Invocation {
+  if (isString<T>()) return resolve(changetype<string>(callee)).start(request);
+  return referenceOf(callee).start(request);
 }
 
-/** Makes a result of what `call` of the ABI returned: an address, 0, or a status. */
-function finish(returned: usize, request: ArgBuf | null): Result {
-  const failed = isStatus(returned) && returned != 0;
-  // After a failure the callee may have had the request or not: only the server knows.
-  if (request != null && !(failed && !request.isEmpty && abi.argbuf_length(request.pointer) >= 0)) request.gone();
-  if (failed) return new Result(<i32>returned, new ArgBuf(0));
-  if (returned == 0) return new Result(Status.OK, new ArgBuf(0));
-  return new Result(Status.OK, ArgBuf.over(returned, abi.argbuf_length(returned)));
+function referenceOf<T>(callee: T): FunctionReference {
+  if (isReference<T>()) {
+    if (callee instanceof FunctionReference) return callee;
+  }
+  ERROR('the name of a function or a FunctionReference is expected');
+  return changetype<FunctionReference>(callee);
 }

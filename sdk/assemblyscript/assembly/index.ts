@@ -3,13 +3,16 @@
 import * as log from './log';
 
 export { ArgBuf } from './argbuf';
-export { call, FunctionReference, Result, resolve } from './call';
+export { call, FunctionReference, resolve, start } from './call';
+export { FetchRequest, FetchResponse, fetch } from './fetch';
+export { Invocation, waitAll, waitAny } from './invocation';
 export { JsonKind, JsonReader } from './json-reader';
 export { JSON_DEPTH_MAX, JsonWriter } from './json-writer';
 export { log };
 export { Request } from './request';
 export { Response } from './response';
+export { Result } from './result';
 export { Status, statusName } from './status';
-export { random, time } from './system';
+export { random, sleep, time } from './system';
 export { TextWriter } from './text-writer';
 export { CodePoints, View } from './view';

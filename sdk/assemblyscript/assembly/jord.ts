@@ -1,8 +1,9 @@
 /**
  * The host functions of the ABI as they are (docs/abi.md); everything else in this SDK is built on them.
  *
- * The name of this file is the module name of the imports. `usize` is an address, an id or a status: all three are
- * unsigned, and a status is below 65,536.
+ * The name of this file is the module name of the imports. `usize` is an address, an id, an invocation or a
+ * status: all of them are unsigned, and a status is below 65,536. Each that is not used is left out of the module, which
+ * matters: a function that imports `wait`, `wait_any`, `wait_all`, `sleep` or `fetch` is entered on a stack of its own.
  */
 
 export declare function argbuf_new(length: i32): usize;
@@ -13,6 +14,13 @@ export declare function argbuf_protect(address: usize, permission: i32): i32;
 export declare function resolve(name: usize, nameLength: i32): usize;
 export declare function call(id: usize, request: usize): usize;
 export declare function call_name(name: usize, nameLength: i32, request: usize): usize;
+export declare function start(id: usize, request: usize): usize;
+export declare function wait(invocation: usize): usize;
+export declare function wait_any(invocations: usize, count: i32): usize;
+export declare function wait_all(invocations: usize, count: i32): i32;
+export declare function cancel(invocation: usize): i32;
+export declare function sleep(milliseconds: i32): i32;
+export declare function fetch(request: usize): usize;
 export declare function log(level: i32, text: usize, textLength: i32): i32;
 export declare function time(): f64;
 export declare function random(address: usize, length: i32): i32;

@@ -29,6 +29,13 @@ export enum Status {
   NO_SUCH_FIELD = 36,
   BAD_FIELD = 37,
   BAD_POINTER = 38,
+  CONCURRENCY_EXCEEDED = 39,
+  INVOCATIONS_EXHAUSTED = 40,
+  ARGBUFS_EXHAUSTED = 41,
+  LOG_EXHAUSTED = 42,
+  NO_SUCH_INVOCATION = 43,
+  NOT_ALLOWED = 44,
+  IO_FAILED = 45,
 
   // Faults of a callee
   CALLEE_MEMORY_FAULT = 64,
@@ -38,6 +45,9 @@ export enum Status {
   CALLEE_INTERNAL_ERROR = 68,
   CALLEE_BAD_RESPONSE = 69,
   CALLEE_DEADLINE = 70,
+  CALLEE_CANCELLED = 71,
+  CALLEE_EXECUTOR_LOST = 72,
+  CALLEE_RESPONSE_TOO_LARGE = 73,
 }
 
 /** What the host returned is a status rather than an address or an id. */
@@ -93,10 +103,6 @@ function callStatusName(status: i32): string {
       return 'UNKNOWN_FUNCTION';
     case Status.CALL_DEPTH_EXCEEDED:
       return 'CALL_DEPTH_EXCEEDED';
-    case Status.CALLEE_BAD_RESPONSE:
-      return 'CALLEE_BAD_RESPONSE';
-    case Status.CALLEE_DEADLINE:
-      return 'CALLEE_DEADLINE';
     case Status.NO_HTTP_REQUEST:
       return 'NO_HTTP_REQUEST';
     case Status.NO_SUCH_FIELD:
@@ -105,6 +111,27 @@ function callStatusName(status: i32): string {
       return 'BAD_FIELD';
     case Status.BAD_POINTER:
       return 'BAD_POINTER';
+    case Status.CONCURRENCY_EXCEEDED:
+      return 'CONCURRENCY_EXCEEDED';
+    case Status.INVOCATIONS_EXHAUSTED:
+      return 'INVOCATIONS_EXHAUSTED';
+    case Status.ARGBUFS_EXHAUSTED:
+      return 'ARGBUFS_EXHAUSTED';
+    case Status.LOG_EXHAUSTED:
+      return 'LOG_EXHAUSTED';
+    case Status.NO_SUCH_INVOCATION:
+      return 'NO_SUCH_INVOCATION';
+    case Status.NOT_ALLOWED:
+      return 'NOT_ALLOWED';
+    case Status.IO_FAILED:
+      return 'IO_FAILED';
+    default:
+      return calleeStatusName(status);
+  }
+}
+
+function calleeStatusName(status: i32): string {
+  switch (status) {
     case Status.CALLEE_MEMORY_FAULT:
       return 'CALLEE_MEMORY_FAULT';
     case Status.CALLEE_TRAP:
@@ -115,6 +142,16 @@ function callStatusName(status: i32): string {
       return 'CALLEE_EXCEPTION';
     case Status.CALLEE_INTERNAL_ERROR:
       return 'CALLEE_INTERNAL_ERROR';
+    case Status.CALLEE_BAD_RESPONSE:
+      return 'CALLEE_BAD_RESPONSE';
+    case Status.CALLEE_DEADLINE:
+      return 'CALLEE_DEADLINE';
+    case Status.CALLEE_CANCELLED:
+      return 'CALLEE_CANCELLED';
+    case Status.CALLEE_EXECUTOR_LOST:
+      return 'CALLEE_EXECUTOR_LOST';
+    case Status.CALLEE_RESPONSE_TOO_LARGE:
+      return 'CALLEE_RESPONSE_TOO_LARGE';
     default:
       return `STATUS ${status}`;
   }

@@ -11,6 +11,16 @@ export function time(): f64 {
   return abi.time();
 }
 
+/**
+ * Waits that long; the server does other work meanwhile. The function's deadline goes on: when it passes, the function
+ * ends.
+ */
+export function sleep(milliseconds: i32): void {
+  if (milliseconds < 0) throw new RangeError('no time to sleep is below 0');
+  const status = abi.sleep(milliseconds);
+  if (status != Status.OK) refused('cannot sleep', status);
+}
+
 /** Random numbers from the system's generator, good for secrets. `Math.random()` is faster, and is not. */
 export abstract class random {
   /** Fills the bytes of a view. */

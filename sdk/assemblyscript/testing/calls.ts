@@ -6,11 +6,11 @@ import {
   Request,
   resolve,
   Response,
-  Result,
   Status,
   statusName,
   TextWriter,
 } from 'jord';
+import { describe } from './describe';
 
 export function handle(request: Request): Response {
   // A nested call has no path, so what is to be done comes first in the body.
@@ -35,19 +35,6 @@ export function handle(request: Request): Response {
   if (what == '/where') return where(request);
   if (what == '/names') return names();
   return fail(what);
-}
-
-function describe(result: Result): Response {
-  const out = new TextWriter();
-  out
-    .integer(result.status)
-    .byte(0x20)
-    .text(result.statusName)
-    .byte(0x20)
-    .integer(<i32>result.ok)
-    .byte(0x20);
-  out.integer(result.response.length).byte(0x20).bytes(result.response);
-  return out.response();
 }
 
 /** The callee was never there, so the request is still here. */
