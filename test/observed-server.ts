@@ -5,14 +5,14 @@
 import assert from 'node:assert/strict';
 import * as L from '../core/layout.ts';
 import { JordError } from '../src/errors.ts';
-import type { FaultDetails, LogRecord, WorkerServer } from '../src/server/types.ts';
-import { startWorkerServer, type WorkerServerOptions } from '../src/server/worker-server.ts';
+import type { FaultDetails, LogRecord } from '../src/server/types.ts';
+import { type LocalWorkerServer, startWorkerServer, type WorkerServerOptions } from '../src/server/worker-server.ts';
 
-/** The one executor of a server. */
+/** The executor of the thread that starts a server. */
 export const EXECUTOR: number = L.EXECUTOR_TABLE;
 
 export interface ObservedServer {
-  readonly server: WorkerServer;
+  readonly server: LocalWorkerServer;
   readonly memory: AddressSpaceView;
   /** What was logged since the test last emptied it. */
   readonly records: LogRecord[];
@@ -22,7 +22,7 @@ export interface ObservedServer {
   rethrow(): void;
 }
 
-/** Starts a server without a store. */
+/** Starts a server without a store, and without executor threads unless the options say otherwise. */
 export async function startObserved(options: WorkerServerOptions = {}): Promise<ObservedServer> {
   const records: LogRecord[] = [];
   const thrown: unknown[] = [];
@@ -105,7 +105,18 @@ export class AddressSpaceView {
     return this.#view.getUint32(address, true);
   }
 
-  /** Base of the PD that runs. */
+  /** Control blocks of all executors, that of the thread that started the server first. */
+  get executors(): readonly number[] {
+    const count = this.word(L.CONTROL_EXECUTORS);
+    return Array.from({ length: count }, (_, index) => L.EXECUTOR_TABLE + index * L.EXECUTOR_SIZE);
+  }
+
+  /** Sum of a word over all executors, as a signed number. */
+  sum(field: number): number {
+    return this.executors.reduce((sum, executor) => sum + this.word(executor + field), 0) | 0;
+  }
+
+  /** Base of the PD that runs on the first executor. */
   get running(): number {
     return this.word(EXECUTOR + L.EXECUTOR_CURRENT);
   }
@@ -147,14 +158,16 @@ export class AddressSpaceView {
   }
 
   #idleHomes(index: number): number[] {
-    const pool = L.POOL_TABLE + index * L.POOL_SIZE;
-    const bases: number[] = [];
-    for (let base = this.word(pool + L.POOL_HEAD); base !== 0; base = this.word(base + L.HOME_NEXT)) {
-      bases.push(base);
-      assert.ok(bases.length <= L.PDS_MAX, 'a pool ends');
-    }
-    assert.equal(this.word(pool + L.POOL_COUNT), bases.length, 'a pool counts its homes');
-    return bases;
+    return this.executors.flatMap((_, executor) => {
+      const pool = L.POOL_TABLE + (executor * L.FUNCTIONS_MAX + index) * L.POOL_SIZE;
+      const bases: number[] = [];
+      for (let base = this.word(pool + L.POOL_HEAD); base !== 0; base = this.word(base + L.HOME_NEXT)) {
+        bases.push(base);
+        assert.ok(bases.length <= L.PDS_MAX, 'a pool ends');
+      }
+      assert.equal(this.word(pool + L.POOL_COUNT), bases.length, 'a pool counts its homes');
+      return bases;
+    });
   }
 
   counts(): Counts {
@@ -167,8 +180,8 @@ export class AddressSpaceView {
       homeMemoryFreeBytes += this.word(range);
     }
     return {
-      vmas: this.word(EXECUTOR + L.EXECUTOR_VMAS),
-      pds: this.word(EXECUTOR + L.EXECUTOR_PDS),
+      vmas: this.sum(L.EXECUTOR_VMAS),
+      pds: this.sum(L.EXECUTOR_PDS),
       homeMemoryFreeBytes,
       homes,
     };
@@ -201,9 +214,11 @@ export class AddressSpaceView {
     }
     const listed = new Set<number>();
     for (let shift = L.CLASS_SHIFT_MIN; shift <= L.CLASS_SHIFT_MAX; shift++) {
-      const list = EXECUTOR + L.EXECUTOR_FREE + (shift - L.CLASS_SHIFT_MIN) * 8;
-      const own = this.#freeList(list, shift, listed);
-      assert.equal(this.word(list + 4), own, 'a free list counts its VMAs');
+      for (const executor of this.executors) {
+        const list = executor + L.EXECUTOR_FREE + (shift - L.CLASS_SHIFT_MIN) * 8;
+        const own = this.#freeList(list, shift, listed);
+        assert.equal(this.word(list + 4), own, 'a free list counts its VMAs');
+      }
       this.#freeList(L.CONTROL_SHARED_FREE + (shift - L.CLASS_SHIFT_MIN) * 4, shift, listed);
     }
     return { mapped, free: listed.size, carved };
@@ -232,10 +247,13 @@ export class AddressSpaceView {
   /** What must be true whenever no invocation runs. */
   assertIdle(): void {
     assert.equal(this.word(L.CONTROL_LOCK), 0, 'the lock is free');
-    assert.equal(this.running, this.hostBase, 'the host runs');
-    assert.equal(this.word(EXECUTOR + L.EXECUTOR_PDS), 0, 'no PD is left');
-    assert.equal(this.word(EXECUTOR + L.EXECUTOR_VMAS), 0, 'no VMA is left');
-    assert.equal(this.word(this.hostBase + L.HOME_OWNED), 0, 'the host owns nothing');
+    for (const executor of this.executors) {
+      const host = this.word(executor + L.EXECUTOR_HOST);
+      assert.equal(this.word(executor + L.EXECUTOR_CURRENT), host, 'the host runs');
+      assert.equal(this.word(host + L.HOME_OWNED), 0, 'the host owns nothing');
+    }
+    assert.equal(this.sum(L.EXECUTOR_PDS), 0, 'no PD is left');
+    assert.equal(this.sum(L.EXECUTOR_VMAS), 0, 'no VMA is left');
     const { mapped, free, carved } = this.vmaCensus();
     assert.equal(mapped, 0, 'no VTE has an owner');
     assert.equal(free, carved, 'each VMA is on a free list');
