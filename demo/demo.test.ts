@@ -5,8 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { deployIfPossible } from '../sdk/assemblyscript/sdk.fixture.ts';
-import { compileSource } from '../src/functions/compile.ts';
 import type { WorkerServer } from '../src/server/types.ts';
 import { startWorkerServer } from '../src/server/worker-server.ts';
 import { DEMO_FUNCTIONS, type DemoOptions, deployDemo } from './deploy.ts';
@@ -576,17 +574,7 @@ describe('checkout', () => {
 });
 
 describe('fan-out', () => {
-  let isDeployed = false;
-  before(async () => {
-    const module = await compileSource(join(import.meta.dirname, 'fan-out.ts'));
-    isDeployed = await deployIfPossible(server, 'fan-out', module);
-  });
-
-  function whenDeployed(name: string, check: () => Promise<void>): void {
-    test(name, async (t) => (isDeployed ? check() : t.skip('the server lacks host functions')));
-  }
-
-  whenDeployed('joins what the parts answer, in their order', async () => {
+  test('joins what the parts answer, in their order', async () => {
     const type = 'text/plain; charset=utf-8';
     const parts = ['Hello, part 1 of 3!', 'Hello, part 2 of 3!', 'Hello, part 3 of 3!', ''].join('\n');
     assert.deepEqual(await post('fan-out', { function: 'hello', parts: 3 }), { status: 200, type, text: parts });
@@ -597,7 +585,7 @@ describe('fan-out', () => {
     assert.equal((await post('fan-out', { function: 'echo', parts: 1000 })).text, numbers.join(''));
   });
 
-  whenDeployed('refuses what it cannot start', async () => {
+  test('refuses what it cannot start', async () => {
     for (const [body, message] of [
       ['', 'the text is empty at byte 0'],
       [{ parts: 1 }, 'the function is missing'],

@@ -18,6 +18,7 @@ export const DEMO_FUNCTIONS: readonly string[] = [
   'currency',
   'tax',
   'shipping',
+  'fan-out',
 ];
 
 const FOLDER = import.meta.dirname;

@@ -24,7 +24,6 @@ after(async () => {
   other.closeAllConnections();
   await new Promise((resolve) => other.close(resolve));
 });
-const { skip } = functions;
 
 function reply(request: IncomingMessage, body: Buffer, response: ServerResponse): void {
   const { method, url } = request;
@@ -49,7 +48,7 @@ async function described(path: string, url: string): Promise<unknown> {
 
 const nothing = { headers: [null, null, null, null, null], length: 0, text: '' };
 
-describe('fetch', { skip }, () => {
+describe('fetch', () => {
   test('gets what is at a URL', async () => {
     const text = '{"method":"GET","body":""}';
     assert.deepEqual(await described('/get', `${origin}/a%20b?c=ü`), {

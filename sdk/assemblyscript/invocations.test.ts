@@ -5,7 +5,6 @@ import { startTestServer } from './sdk.fixture.ts';
 
 const functions = await startTestServer(['echo', 'calls', 'invocations']);
 after(() => functions.server.stop());
-const { skip } = functions;
 
 async function answer(path: string, body = ''): Promise<string> {
   return (await functions.call('invocations', path, body)).text;
@@ -17,7 +16,7 @@ async function milliseconds(operation: () => Promise<unknown>): Promise<number> 
   return performance.now() - began;
 }
 
-describe('an invocation', { skip }, () => {
+describe('an invocation', () => {
   test('is started by name or by reference, and gives what a call gives', async () => {
     for (const path of ['/by-name', '/by-reference', '/by-method'])
       assert.equal(await answer(path), '0 OK 1 7 to echo');
@@ -54,7 +53,7 @@ describe('an invocation', { skip }, () => {
   });
 });
 
-describe('several invocations', { skip }, () => {
+describe('several invocations', () => {
   const results = [
     '0 OK 1 5 first',
     '0 OK 1 6 second',
@@ -82,7 +81,7 @@ describe('several invocations', { skip }, () => {
   });
 });
 
-describe('sleep', { skip }, () => {
+describe('sleep', () => {
   test('takes its time', async () => {
     for (const duration of [0, 1, 30]) {
       const took = Number(await answer(`/sleep?${duration}`));

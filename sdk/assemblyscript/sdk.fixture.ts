@@ -16,8 +16,6 @@ export interface TestServer {
   readonly server: WorkerServer;
   /** What was logged since it was last emptied. */
   readonly logs: LogRecord[];
-  /** Why a test must be skipped: the server lacks host functions that one of the functions imports. */
-  readonly skip: string | false;
   /** Invokes with an HTTP request: `path` is behind the function's name and may have a query. */
   call(name: string, path: string, body?: string | Uint8Array, http?: Partial<HttpRequest>): Promise<Answer>;
 }
@@ -25,15 +23,12 @@ export interface TestServer {
 export async function startTestServer(functions: readonly string[], options: DeployOptions = {}): Promise<TestServer> {
   const logs: LogRecord[] = [];
   const server = await startWorkerServer({ log: (record) => logs.push(record) });
-  const undeployed: string[] = [];
   for (const name of functions) {
-    const module = await compileSource(join(import.meta.dirname, 'testing', `${name}.ts`));
-    if (!(await deployIfPossible(server, name, module, options))) undeployed.push(name);
+    await server.deploy(name, await compileSource(join(import.meta.dirname, 'testing', `${name}.ts`)), options);
   }
   return {
     server,
     logs,
-    skip: undeployed.length > 0 && `the server lacks host functions that ${undeployed.join(', ')} imports`,
     call: async (name, target, body = '', more = {}) => {
       const [path = '', query = ''] = target.split('?', 2);
       const http: HttpRequest = { method: 'POST', path, query, headers: [], ...more };
@@ -44,20 +39,4 @@ export async function startTestServer(functions: readonly string[], options: Dep
       return { text, body: result.body, status: result.status, headers: Object.fromEntries(result.headers) };
     },
   };
-}
-
-/** Deploys a function. Returns false when the server lacks a host function that it imports. */
-export async function deployIfPossible(
-  server: WorkerServer,
-  name: string,
-  module: Uint8Array,
-  options: DeployOptions = {},
-): Promise<boolean> {
-  try {
-    await server.deploy(name, module, options);
-    return true;
-  } catch (error) {
-    if (error instanceof WebAssembly.LinkError) return false;
-    throw error;
-  }
 }
