@@ -1,7 +1,9 @@
 /** The parts of JSPI (https://github.com/WebAssembly/js-promise-integration) that TypeScript's library does not know yet. */
 interface Jspi {
   promising(entry: unknown): (...parameters: number[]) => Promise<number>;
-  readonly Suspending: new (hostFunction: (...parameters: number[]) => number | Promise<number>) => WebAssembly.ImportValue;
+  readonly Suspending: new (
+    hostFunction: (...parameters: number[]) => number | Promise<number>,
+  ) => WebAssembly.ImportValue;
 }
 
 const jspi = WebAssembly as unknown as Jspi;
