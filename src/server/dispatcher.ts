@@ -27,7 +27,7 @@ import {
 import { CALLEE_CANCELLED, CALLEE_DEADLINE, OK } from '../../core/status.ts';
 import { JordError } from '../errors.ts';
 import { faultError, statusError } from './errors.ts';
-import type { Executor } from './executor.ts';
+import { type Executor, invokedFromInside } from './executor.ts';
 import { type Fields, readFields, writeFields } from './fields.ts';
 import { Fifo } from './fifo.ts';
 import { failed } from './privlib.ts';
@@ -94,6 +94,8 @@ export class Dispatcher {
   /** By the index of the record. */
   readonly #pending: (Pending | undefined)[] = [];
   readonly #waiting = new Fifo<Pending>();
+  /** What has ended and is not handed out yet. */
+  readonly #arrived = new Fifo<Pending>();
   #outstanding = 0;
   #accepted = 0;
   #refused = 0;
@@ -137,9 +139,10 @@ export class Dispatcher {
    * Queues an invocation. `body` is copied before this returns. `answer` is called once, never before this returns, with the
    * result or an error; what it throws is the caller's own fault and ends the process.
    *
-   * Throws OVERLOADED, INVOCATION_CANCELLED, ADDRESS_SPACE_EXHAUSTED, BODY_TOO_LARGE; then nothing has happened.
+   * Throws OVERLOADED, INVOCATION_CANCELLED, ADDRESS_SPACE_EXHAUSTED, BODY_TOO_LARGE, BAD_REQUEST; then nothing has happened.
    */
   submit(target: DispatchedFunction, body: Uint8Array, options: SubmitOptions, answer: Answer): void {
+    if (!this.#executor.isIdle) throw invokedFromInside();
     if (options.cancellation?.isCancelled === true) throw statusError(CALLEE_CANCELLED, target.name);
     const nowMs = monotonicMs();
     this.#admit(nowMs, options.isPatient === true);
@@ -235,14 +238,26 @@ export class Dispatcher {
    * the event loop; otherwise it happens by itself.
    */
   poll(): boolean {
+    // Not from inside a function: then the host may ask for nothing.
+    if (!this.#executor.isIdle) return false;
+    let didWork = this.takeIn();
+    for (let pending = this.#arrived.shift(); pending !== undefined; pending = this.#arrived.shift()) {
+      didWork = true;
+      if (!pending.isOver) this.#complete(pending);
+    }
+    return this.#pump() || didWork;
+  }
+
+  /** Takes in what has ended, and hands out nothing: also while a function runs on this thread. Returns whether there was anything. */
+  takeIn(): boolean {
     const { privLib, control } = this.#executor;
     let didWork = false;
     for (let handle = privLib.invocationArrived(control); handle !== 0; handle = privLib.invocationArrived(control)) {
       didWork = true;
       const pending = this.#pending[handle & 0xffff];
-      if (pending !== undefined) this.#complete(pending);
+      if (pending !== undefined) this.#arrived.push(pending);
     }
-    return this.#pump() || didWork;
+    return didWork;
   }
 
   #pump(): boolean {
@@ -297,6 +312,10 @@ export class Dispatcher {
 
   #cancel(pending: Pending): void {
     if (pending.isOver) return;
+    if (!this.#executor.isIdle) {
+      queueMicrotask(() => this.#cancel(pending));
+      return;
+    }
     const { privLib, hostBase } = this.#executor;
     if (privLib.invocationForget(pending.handle, hostBase) !== OK) return;
     this.#close(pending);

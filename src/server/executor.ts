@@ -8,6 +8,7 @@
  */
 import {
   DEADLINE_FAR_MS,
+  EXECUTOR_CURRENT,
   FAULT_CANCELLED,
   FAULT_DEADLINE,
   FUNCTION_SUSPENDS,
@@ -117,6 +118,11 @@ export interface Begun {
   readonly exchange: HttpExchange | undefined;
 }
 
+/** The error for an invocation that is asked for while a function runs on the same thread. */
+export function invokedFromInside(): JordError {
+  return new JordError('BAD_REQUEST', 'A function runs already: do not invoke from a log callback.');
+}
+
 export class Executor {
   readonly privLib: PrivLib;
   /** Address of the control block. */
@@ -219,6 +225,11 @@ export class Executor {
     return this.words[address >>> 2] ?? 0;
   }
 
+  /** Whether no PD runs here but the host's own. */
+  get isIdle(): boolean {
+    return this.word(this.control + EXECUTOR_CURRENT) === this.hostBase >>> 0;
+  }
+
   /** Whether the call graph of a function was seen to reach a host function that suspends. */
   suspends({ descriptor }: LoadedFunction): boolean {
     return this.word(descriptor + FUNCTION_SUSPENDS) !== 0;
@@ -234,9 +245,7 @@ export class Executor {
   invoke(id: number, body: Uint8Array, options: RootOptions = {}): Uint8Array {
     const loaded = this.#functions[id - FUNCTION_ID_FIRST];
     if (loaded === undefined) throw new JordError('FUNCTION_UNKNOWN', 'The function was removed.');
-    if (this.#isRunning) {
-      throw new JordError('BAD_REQUEST', 'A function runs already: do not invoke from a log callback.');
-    }
+    if (this.#isRunning) throw invokedFromInside();
     this.#isRunning = true;
     try {
       this.beginRoot(options.deadlineMs);

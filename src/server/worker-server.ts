@@ -118,7 +118,7 @@ export class LocalWorkerServer implements WorkerServer {
       refresh: () => false,
       fetcher: undefined,
       fetched: () => {},
-      drainInbox: () => void this.#dispatcher.poll(),
+      drainInbox: () => void this.#dispatcher.takeIn(),
       offer: undefined,
     });
     const { executors, spinUs, stacksMax, limits, stuckMs } = settings;
