@@ -38,8 +38,9 @@ export type AbiFunction = keyof typeof ABI_FUNCTIONS;
 
 /** Those that can suspend the invocation. */
 export const SUSPENDING_FUNCTIONS: readonly AbiFunction[] = ['wait', 'wait_any', 'wait_all', 'sleep', 'fetch'];
-/** Those that need the HTTP side of the invocation. */
-export const HTTP_FUNCTIONS: readonly AbiFunction[] = ['request_field', 'request_fields', 'response_field'];
+/** Those that read the HTTP request of the invocation, and those that write its response. */
+export const HTTP_REQUEST_FUNCTIONS: readonly AbiFunction[] = ['request_field', 'request_fields'];
+export const HTTP_RESPONSE_FUNCTIONS: readonly AbiFunction[] = ['response_field'];
 
 /** The same by `module.name`, as the guard takes it. */
 export const ABI_IMPORTS: ReadonlyMap<string, FunctionType> = new Map(

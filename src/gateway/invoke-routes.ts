@@ -75,14 +75,18 @@ export function invokeRoutes(
     method: app.supportedMethods,
     url: `${PREFIX}*`,
     // Refused before the body is read.
-    onRequest: async (request) => {
-      const { name } = parseTarget(request.raw.url ?? '');
-      checkFunctionName(name);
-      if (!worker.has(name)) throw functionUnknown(name);
+    onRequest: (request, _reply, done) => {
+      const target = parseTarget(request.raw.url ?? '');
+      if (!worker.has(target.name)) {
+        checkFunctionName(target.name);
+        throw functionUnknown(target.name);
+      }
       requestDeadlineMs(request);
+      request.target = target;
+      done();
     },
     handler: async (request, reply) => {
-      const target = parseTarget(request.raw.url ?? '');
+      const target = request.target ?? parseTarget(request.raw.url ?? '');
       const body = request.body instanceof Uint8Array ? request.body : EMPTY;
       const http = new IncomingRequest(request, target, access);
       const deadlineMs = requestDeadlineMs(request);

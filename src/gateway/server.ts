@@ -9,7 +9,7 @@ import type { WorkerServer } from '../server/types.ts';
 import { Access } from './access.ts';
 import { functionsRoutes } from './functions-routes.ts';
 import { type CloseReport, Invocations } from './invocations.ts';
-import { invokeRoutes } from './invoke-routes.ts';
+import { type InvocationTarget, invokeRoutes } from './invoke-routes.ts';
 import {
   type BodyLimit,
   bodyTooLarge,
@@ -81,6 +81,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** As sent, whether it is well-formed or not. */
     contentType: string | undefined;
+    /** Of an invocation. */
+    target: InvocationTarget | undefined;
   }
   interface FastifyContextConfig {
     /** The body is a module, which has a limit of its own. */
@@ -144,7 +146,12 @@ function createApp(options: GatewayOptions): FastifyInstance {
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setReplySerializer((payload) => jsonText(payload));
   app.decorateRequest('contentType', undefined);
-  app.addHook('onRequest', async (request) => checkRequest(request));
+  app.decorateRequest('target', undefined);
+  // Hooks that every request goes through make no promise.
+  app.addHook('onRequest', (request, _reply, done) => {
+    checkRequest(request);
+    done();
+  });
   continueWhenWanted(app);
   answerErrors(app, options);
   if (options.accessLog === true) logRequests(app, options);
@@ -210,11 +217,13 @@ function continueWhenWanted(app: FastifyInstance): void {
   app.server.on('checkContinue', (request, response) => app.routing(request, response));
   // Other expectations may be ignored (RFC 9110, 10.1.1).
   app.server.on('checkExpectation', (request, response) => app.routing(request, response));
-  app.addHook('preParsing', async (request, reply) => {
-    if (request.headers.expect?.toLowerCase() !== '100-continue') return;
-    const limit = limitOf(request);
-    if (Number(request.headers['content-length']) > limit.limitBytes) throw bodyTooLarge(limit);
-    reply.raw.writeContinue();
+  app.addHook('preParsing', (request, reply, payload, done) => {
+    if (request.headers.expect?.toLowerCase() === '100-continue') {
+      const limit = limitOf(request);
+      if (Number(request.headers['content-length']) > limit.limitBytes) throw bodyTooLarge(limit);
+      reply.raw.writeContinue();
+    }
+    done(null, payload);
   });
 }
 

@@ -28,7 +28,7 @@ import { CALLEE_CANCELLED, CALLEE_DEADLINE, OK } from '../../core/status.ts';
 import { JordError } from '../errors.ts';
 import { faultError, statusError } from './errors.ts';
 import { type Executor, invokedFromInside } from './executor.ts';
-import { type Fields, readFields, writeFields } from './fields.ts';
+import { decodeFault, decodeHeaders, readText, writeRequestFields } from './fields.ts';
 import { Fifo } from './fifo.ts';
 import { failed } from './privlib.ts';
 import { recordOf } from './run-loop.ts';
@@ -51,8 +51,9 @@ export interface DispatchedFunction {
   readonly id: number;
   readonly name: string;
   readonly deadlineMs: number;
-  /** It imports host functions about the HTTP request. */
-  readonly usesHttp: boolean;
+  /** It imports host functions that read the HTTP request, or that write the response. */
+  readonly readsHttp: boolean;
+  readonly writesHttp: boolean;
 }
 
 export interface SubmitOptions {
@@ -203,8 +204,9 @@ export class Dispatcher {
       if (failed(request)) throw statusError(request, `a request of ${body.length} bytes`);
       bytes.set(body, request >>> 0);
     }
-    const isHttp = http !== undefined && target.usesHttp;
-    const fields = isHttp ? writeFields(this.#executor, { http: plainRequest(http) }) : 0;
+    // Most functions ask for nothing of it, and then nothing of it is copied.
+    const fields = http !== undefined && target.readsHttp ? writeRequestFields(this.#executor, http) : 0;
+    const isHttp = http !== undefined && (target.readsHttp || target.writesHttp);
     const flags = isHttp ? INVOCATION_IS_HTTP : 0;
     const handle = privLib.invocationNew(target.id, request, fields, flags, nowMs * 1000, hostBase);
     if (failed(handle)) {
@@ -277,7 +279,7 @@ export class Dispatcher {
     const fieldsAddress = words[(record + INVOCATION_FIELDS) >>> 2] ?? 0;
     const status = words[(record + INVOCATION_HTTP_STATUS) >>> 2] ?? 0;
     const response = privLib.invocationCollect(pending.handle, hostBase);
-    const fields = fieldsAddress === 0 ? NO_FIELDS : this.#takeFields(fieldsAddress);
+    const fields = fieldsAddress === 0 ? undefined : this.#takeFields(fieldsAddress);
     this.#close(pending);
     if (response !== 0 && failed(response)) {
       pending.answer(this.#errorOf(pending, response, fields), undefined);
@@ -289,17 +291,18 @@ export class Dispatcher {
       body = bytes.slice(start, start + privLib.vmaLength(response, hostBase));
       privLib.vmaUnmap(response, hostBase);
     }
-    pending.answer(undefined, { body, status: status === 0 ? undefined : status, headers: fields.headers ?? [] });
+    const headers = fields === undefined ? NO_HEADERS : decodeHeaders(fields);
+    pending.answer(undefined, { body, status: status === 0 ? undefined : status, headers });
   }
 
-  #errorOf({ name, hasExpired }: Pending, response: number, fields: Fields): JordError {
+  #errorOf({ name, hasExpired }: Pending, response: number, fields: string | undefined): JordError {
     if (hasExpired && response === CALLEE_CANCELLED) return statusError(CALLEE_DEADLINE, name);
-    return fields.fault === undefined ? statusError(response, name) : faultError(fields.fault);
+    return fields === undefined ? statusError(response, name) : faultError(decodeFault(fields));
   }
 
-  #takeFields(address: number): Fields {
+  #takeFields(address: number): string {
     const { privLib, hostBase, bytes } = this.#executor;
-    const fields = readFields(bytes, address, privLib.vmaLength(address, hostBase));
+    const fields = readText(bytes, address, privLib.vmaLength(address, hostBase));
     privLib.vmaUnmap(address, hostBase);
     return fields;
   }
@@ -428,9 +431,4 @@ export class Dispatcher {
 }
 
 const EMPTY: Uint8Array = new Uint8Array(0);
-const NO_FIELDS: Fields = {};
-
-/** The fields may be computed when they are asked for: JSON takes own properties only. */
-function plainRequest({ method, path, query, headers }: HttpRequest): HttpRequest {
-  return { method, path, query, headers };
-}
+const NO_HEADERS: InvokeResult['headers'] = [];

@@ -37,10 +37,11 @@ import { Activity } from './clock.ts';
 import { faultError, statusError } from './errors.ts';
 import { FaultReporter, type FaultSink } from './fault-reporter.ts';
 import { badResponse, type Fault, responseTooLarge } from './faults.ts';
-import { EMPTY_FIELDS, readFields, writeFields } from './fields.ts';
+import { decodeRequest, NO_REQUEST, readText, writeFault, writeHeaders } from './fields.ts';
 import { guestImports, type HostFunctionContext, type HttpExchange } from './host-functions.ts';
 import { type AddressSpace, failed, instantiatePrivLib, type PrivLib } from './privlib.ts';
 import { monotonicUs } from './time.ts';
+import type { HttpRequest } from './types.ts';
 
 /** `handle` of a guarded module, with `base`. */
 export type Handle = (request: number, length: number, base: number) => number;
@@ -390,10 +391,14 @@ export class Executor {
   #openExchange(record: number, base: number): HttpExchange | undefined {
     if ((this.word(record + INVOCATION_FLAGS) & INVOCATION_IS_HTTP) === 0) return undefined;
     const address = this.word(record + INVOCATION_FIELDS);
-    const request = readFields(this.bytes, address, this.privLib.vmaLength(address, record));
-    const exchange: HttpExchange = { request: request.http ?? EMPTY_FIELDS, status: undefined, headers: [] };
+    const request = address === 0 ? NO_REQUEST : this.#readRequest(record, address);
+    const exchange: HttpExchange = { request, status: undefined, headers: [] };
     this.#exchanges.set(base, exchange);
     return exchange;
+  }
+
+  #readRequest(record: number, address: number): HttpRequest {
+    return decodeRequest(readText(this.bytes, address, this.privLib.vmaLength(address, record)));
   }
 
   /** Ends an invocation that was taken and cannot begin. */
@@ -429,7 +434,8 @@ export class Executor {
     const endedUs = monotonicUs();
     if (exchange !== undefined) this.#exchanges.delete(base);
     if (fault !== undefined || exchange !== undefined) {
-      const fields = writeFields(this, { fault: fault?.details, headers: exchange?.headers });
+      const headers = exchange?.headers ?? [];
+      const fields = fault === undefined ? writeHeaders(this, headers) : writeFault(this, fault.details);
       this.privLib.invocationSetFields(record, fields, exchange?.status ?? 0, this.hostBase);
     }
     this.privLib.invocationEnd(record);

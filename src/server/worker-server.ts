@@ -4,7 +4,7 @@
 
 import { MessageChannel } from 'node:worker_threads';
 import { JordError } from '../errors.ts';
-import { ABI_MODULE, HTTP_FUNCTIONS } from '../functions/abi.ts';
+import { ABI_MODULE, HTTP_REQUEST_FUNCTIONS, HTTP_RESPONSE_FUNCTIONS } from '../functions/abi.ts';
 import { checkDeadlineMs } from '../functions/deadline.ts';
 import { checkFunctionName, functionUnknown } from '../functions/name.ts';
 import { type FunctionStore, openStore } from '../functions/store.ts';
@@ -403,8 +403,11 @@ export class LocalWorkerServer implements WorkerServer {
     const { name, imports, deadlineMs } = version;
     const id = this.#ids.get(name) ?? FUNCTION_ID_FIRST + this.#ids.size;
     const replaced = this.#functions.get(name);
-    const usesHttp = HTTP_IMPORTS.some((hostFunction) => imports.includes(hostFunction));
-    const deployed: Deployed = { version, deployedAt, target: { id, name, deadlineMs, usesHttp } };
+    const importsAny = (functions: readonly string[]): boolean =>
+      functions.some((hostFunction) => imports.includes(`${ABI_MODULE}.${hostFunction}`));
+    const readsHttp = importsAny(HTTP_REQUEST_FUNCTIONS);
+    const writesHttp = importsAny(HTTP_RESPONSE_FUNCTIONS);
+    const deployed: Deployed = { version, deployedAt, target: { id, name, deadlineMs, readsHttp, writesHttp } };
     this.#ids.set(name, id);
     this.#functions.set(name, deployed);
     this.#executor.setFunction(id, loadedFunction(version, id - FUNCTION_ID_FIRST));
@@ -441,7 +444,6 @@ export class LocalWorkerServer implements WorkerServer {
 const MANY_OUTSTANDING = 256;
 /** How long what runs may go on when the server is stopped. */
 const STOP_GRACE_MS = 50;
-const HTTP_IMPORTS: readonly string[] = HTTP_FUNCTIONS.map((name) => `${ABI_MODULE}.${name}`);
 
 function toPortable({ version, target }: Deployed): PortableFunction {
   const { name, descriptor, layout, module, fetchAllow } = version;
