@@ -116,6 +116,8 @@ export const EXECUTOR_INVOCATIONS_FREE = 24;
 export const EXECUTOR_INVOCATIONS_COUNT = 28;
 /** Invocation records that this thread has in use, as the one who asks. */
 export const EXECUTOR_INVOCATIONS = 32;
+/** Control block of the orchestrator that puts into the ring of this executor; 0 for none. */
+export const EXECUTOR_ORCHESTRATOR = 36;
 /** Free lists: for each class the head and the count. */
 export const EXECUTOR_FREE = 64;
 /** What a free list of an executor holds at most, in VMAs and in bytes of its class; then half of it goes to the shared list. */

@@ -51,6 +51,7 @@ export {
   offerPop,
   offerPush,
   ringAdvance,
+  ringBind,
   ringLength,
   ringPeek,
   ringPush,

@@ -24,6 +24,7 @@ import {
   EXECUTOR_MESSAGES,
   EXECUTOR_OFFERS_HEAD,
   EXECUTOR_OFFERS_TAIL,
+  EXECUTOR_ORCHESTRATOR,
   EXECUTOR_RING_HEAD,
   EXECUTOR_RING_TAIL,
   INVOCATION_NEXT,
@@ -96,6 +97,11 @@ function ringEntry(executor: u32, index: u32): u32 {
   return RING_TABLE + load<u32>(executor, EXECUTOR_INDEX) * RING_SIZE + ((index & (RING_MAX - 1)) << 2);
 }
 
+/** From now on this orchestrator puts into the ring of an executor, and is woken when there is room. */
+export function ringBind(executor: u32, orchestrator: u32): void {
+  store<u32>(executor, orchestrator, EXECUTOR_ORCHESTRATOR);
+}
+
 /**
  * Puts an invocation into the ring of an executor, which has one orchestrator only, if less than `bound` are there, the one
  * that runs included: the bound of JBSQ, RING_MAX at most. Returns 1 when it is there.
@@ -122,10 +128,11 @@ export function ringPeek(executor: u32): u32 {
 
 /**
  * Gives up the entry that `ringPeek` told of: it has run, or is suspended, or was stale. Wakes the orchestrator, since there is
- * room now; 0 where that gets the invocation back anyway.
+ * room now: it may have got the invocation back before, and seen that the ring is full.
  */
-export function ringAdvance(executor: u32, orchestrator: u32): void {
+export function ringAdvance(executor: u32): void {
   atomic.store<u32>(executor, load<u32>(executor, EXECUTOR_RING_HEAD) + 1, EXECUTOR_RING_HEAD);
+  const orchestrator = load<u32>(executor, EXECUTOR_ORCHESTRATOR);
   if (orchestrator != 0) wake(orchestrator);
 }
 

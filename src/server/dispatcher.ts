@@ -115,6 +115,7 @@ export class Dispatcher {
     this.#options = options;
     this.#signed = new Int32Array(executor.bytes.buffer, 0, 2 ** 29);
     this.#doorbell = (executor.control + EXECUTOR_DOORBELL) >>> 2;
+    for (const control of executors) executor.privLib.ringBind(control, executor.control);
   }
 
   /** Accepted and not answered. */
@@ -187,6 +188,7 @@ export class Dispatcher {
       this.#refused++;
       throw new JordError('OVERLOADED', `${this.#outstanding} invocations are outstanding. Try again later.`);
     }
+    while (this.#waiting.peek()?.isOver === true) this.#waiting.shift();
     const oldest = this.#waiting.peek();
     if (oldest !== undefined && queueDelayMs > 0 && !isPatient && nowMs - oldest.queuedMs > queueDelayMs) {
       this.#refused++;

@@ -23,10 +23,11 @@ export interface PrivLib {
   executorHasWork(executor: number): number;
   executorPark(executor: number): number;
   executorWake(executor: number): number;
+  ringBind(executor: number, orchestrator: number): void;
   ringPush(executor: number, handle: number, bound: number): number;
   ringLength(executor: number): number;
   ringPeek(executor: number): number;
-  ringAdvance(executor: number, orchestrator: number): void;
+  ringAdvance(executor: number): void;
   offerPush(executor: number, handle: number): number;
   offerPop(executor: number): number;
   invocationNew(id: number, request: number, fields: number, flags: number, queuedUs: number, asker: number): number;

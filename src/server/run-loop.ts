@@ -14,7 +14,6 @@ import {
   EXECUTOR_CANCELS,
   EXECUTOR_DOORBELL,
   EXECUTOR_MESSAGES,
-  INVOCATION_ASKER,
   INVOCATION_SIZE,
   INVOCATION_TABLE,
   INVOCATIONS_MAX,
@@ -154,12 +153,11 @@ export class RunLoop {
     const { privLib, control } = this.#executor;
     const ran = this.#runHandle(handle);
     if (ran === true) {
-      privLib.ringAdvance(control, 0);
+      privLib.ringAdvance(control);
       return true;
     }
-    const orchestrator = this.#executor.word(recordOf(handle) + INVOCATION_ASKER);
     return ran.then((result) => {
-      privLib.ringAdvance(control, orchestrator);
+      privLib.ringAdvance(control);
       return result;
     });
   }

@@ -1,0 +1,98 @@
+/** More invocations than a server takes, or than its executors have room for. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as L from '../core/layout.ts';
+import { Cancellation } from '../src/server/types.ts';
+import type { WorkerServerOptions } from '../src/server/worker-server.ts';
+import { assertQuiet, eventually } from './census.ts';
+import { ECHO, ENDLESS, NAP, words, wordsOf } from './guests.ts';
+import { jordError, type ObservedServer, startObserved } from './observed-server.ts';
+import { occupy } from './occupy.ts';
+
+const EMPTY = new Uint8Array(0);
+const TIMEOUT = { timeout: 60_000 };
+
+/** One executor with one place, unless the options say otherwise. */
+async function start(options: WorkerServerOptions): Promise<ObservedServer> {
+  const observed = await startObserved({ executors: 1, queueBound: 1, ...options });
+  const { server } = observed;
+  await server.deploy('endless', ENDLESS);
+  await server.deploy('echo', ECHO);
+  await server.deploy('nap', NAP);
+  return observed;
+}
+
+test('no more are outstanding than allowed, and what was accepted is answered', TIMEOUT, async () => {
+  const observed = await start({ outstandingMax: 4, queueDelayMs: 0 });
+  const { server } = observed;
+  const [running] = await occupy(observed, 1, 'endless');
+  const accepted = [1, 2, 3].map((i) => server.invoke('echo', words(i)));
+  for (let i = 0; i < 3; i++) {
+    await assert.rejects(server.invoke('echo', EMPTY), { code: 'OVERLOADED', message: /^4 invocations/ });
+  }
+  assert.deepEqual((await server.stats()).orchestrators, [
+    { index: 0, outstanding: 4, waiting: 3, accepted: 4, refused: 3 },
+  ]);
+  running?.cancel();
+  assert.deepEqual((await Promise.all(accepted)).map(wordsOf), [[1], [2], [3]]);
+  assert.deepEqual(wordsOf(await server.invoke('echo', words(5))), [5]);
+  await assertQuiet(observed);
+  await server.stop();
+});
+
+test('invocations are refused while the oldest has waited too long, and only then', TIMEOUT, async () => {
+  const observed = await start({ queueDelayMs: 30 });
+  const { server } = observed;
+  const [running] = await occupy(observed, 1, 'endless');
+  const others: Promise<unknown>[] = [];
+  await eventually(() => {
+    const refused = server.invoke('echo', EMPTY);
+    others.push(refused.catch((error: unknown) => assert.equal((error as { code: unknown }).code, 'OVERLOADED')));
+    assert.ok(server.stats().orchestrators.some((orchestrator) => orchestrator.refused > 0));
+  });
+  assert.equal(observed.memory.word((observed.memory.executors[1] ?? 0) + L.EXECUTOR_RING_TAIL), 1, 'the ring is full');
+  running?.cancel();
+  await Promise.all(others);
+
+  const [again] = await occupy(observed, 1, 'endless');
+  const abandoned = new Cancellation();
+  const waiting = jordError(server.invoke('echo', EMPTY, { cancellation: abandoned }));
+  const since = performance.now();
+  await eventually(() => assert.ok(performance.now() > since + 50));
+  await assert.rejects(server.invoke('echo', EMPTY), { code: 'OVERLOADED' });
+  // Nobody waits any more, so nobody has waited too long.
+  abandoned.cancel();
+  assert.equal((await waiting).code, 'INVOCATION_CANCELLED');
+  const accepted = server.invoke('echo', words(1));
+  again?.cancel();
+  assert.deepEqual(wordsOf(await accepted), [1]);
+  await assertQuiet(observed);
+  await server.stop();
+});
+
+test('what waits is dispatched when a place is free, however it became free', TIMEOUT, async () => {
+  // Without spinning: whoever parks has to be woken.
+  const observed = await start({ stacksMax: 1, spinUs: 0 });
+  const { server } = observed;
+  const order: string[] = [];
+  const invoke = async (name: string, milliseconds: number): Promise<void> => {
+    await server.invoke(name, words(milliseconds));
+    order.push(name);
+  };
+  // The second nap finds no stack, and gives its place in the ring up at once.
+  await Promise.all([invoke('nap', 500), invoke('nap', 1), invoke('echo', 0)]);
+  assert.deepEqual(order, ['echo', 'nap', 'nap']);
+  await assertQuiet(observed);
+
+  // A place that an entry has which is cancelled by the time that it is looked at.
+  const cancelled = Array.from({ length: 50 }, () => new Cancellation());
+  for (const cancellation of cancelled) {
+    const held = jordError(server.invoke('endless', EMPTY, { cancellation }));
+    const waits = server.invoke('echo', words(1));
+    cancellation.cancel();
+    assert.equal((await held).code, 'INVOCATION_CANCELLED');
+    assert.deepEqual(wordsOf(await waits), [1]);
+  }
+  await assertQuiet(observed);
+  await server.stop();
+});
