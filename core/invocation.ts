@@ -343,23 +343,27 @@ export function invocationSetFields(record: u32, fields: u32, httpStatus: u32, h
   return OK;
 }
 
-/** Sends one that was left or aborted back to who asked. `executor` is the one that ran it. */
-export function invocationEnd(record: u32, executor: u32): void {
-  const asker = load<u32>(record, INVOCATION_ASKER);
-  if (asker != executor) {
-    setState(record, INVOCATION_ENDED);
-    inboxPush(asker, record);
-  } else arrive(record, executor);
+/**
+ * Sends one that was left or aborted back to who asked, also where that is the thread which ran it: a parent that waits for it
+ * hears of it there.
+ */
+export function invocationEnd(record: u32): void {
+  setState(record, INVOCATION_ENDED);
+  inboxPush(load<u32>(record, INVOCATION_ASKER), record);
+}
+
+/** The same for one that was run for its parent, which goes on with it at once. */
+export function invocationArrive(record: u32, executor: u32): void {
+  arrive(record, executor);
 }
 
 /** Whether it is there now; an orphan is freed. */
 // @ts-ignore: decorator
 @inline
 function arrive(record: u32, executor: u32): bool {
-  if ((load<u32>(record, INVOCATION_FLAGS) & INVOCATION_IS_ORPHAN) == 0) {
-    setState(record, INVOCATION_ARRIVED);
-    return true;
-  }
+  // First, so that an orphan is freed by who follows a thread that is ended in here.
+  setState(record, INVOCATION_ARRIVED);
+  if ((load<u32>(record, INVOCATION_FLAGS) & INVOCATION_IS_ORPHAN) == 0) return true;
   freeRecord(record, executor);
   return false;
 }

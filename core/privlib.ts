@@ -15,6 +15,7 @@ export {
 } from './function';
 export {
   invocationAbort,
+  invocationArrive,
   invocationArrived,
   invocationCancel,
   invocationCollect,

@@ -102,7 +102,7 @@ function recoverInvocation(record: u32, executor: u32): bool {
     dropVmas(record, executor);
     store<u32>(record, isLate ? CALLEE_DEADLINE : CALLEE_EXECUTOR_LOST, INVOCATION_RESPONSE);
     store<u32>(record, 0, INVOCATION_HOME);
-    invocationEnd(record, executor);
+    invocationEnd(record);
     return true;
   }
   // Its parent is gone, but it had not been given up yet.

@@ -387,7 +387,7 @@ export class Executor {
   /** Ends an invocation that was taken and cannot begin. */
   refuse(record: number, status: number): void {
     this.privLib.invocationAbort(record, status, 0, this.hostBase);
-    this.privLib.invocationEnd(record, this.control);
+    this.privLib.invocationEnd(record);
   }
 
   /** Ends an invocation whose `handle` has returned. Returns how long it took, in µs. */
@@ -420,7 +420,7 @@ export class Executor {
       const fields = writeFields(this, { fault: fault?.details, headers: exchange?.headers });
       this.privLib.invocationSetFields(record, fields, exchange?.status ?? 0, this.hostBase);
     }
-    this.privLib.invocationEnd(record, this.control);
+    this.privLib.invocationEnd(record);
     this.host.countInvocation(loaded.index, startedUs - queuedUs, endedUs - startedUs);
     return endedUs - startedUs;
   }
@@ -435,7 +435,7 @@ export class Executor {
     try {
       this.#runInside(record, asker);
     } finally {
-      this.privLib.invocationEnd(record, this.control);
+      this.privLib.invocationArrive(record, this.control);
     }
     return true;
   }

@@ -35,7 +35,8 @@ export interface PrivLib {
   invocationLeave(record: number, response: number, bytesMax: number, base: number, asker: number): number;
   invocationAbort(record: number, status: number, base: number, asker: number): number;
   invocationSetFields(record: number, fields: number, httpStatus: number, host: number): number;
-  invocationEnd(record: number, executor: number): void;
+  invocationEnd(record: number): void;
+  invocationArrive(record: number, executor: number): void;
   invocationArrived(executor: number): number;
   invocationState(handle: number, asker: number): number;
   invocationRecord(handle: number, asker: number): number;
