@@ -2,8 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { JordError } from '../errors.ts';
 import { type OrchestratorData, OrchestratorServer } from '../server/orchestrator.ts';
-import type { CloseReport, GatewayLogRecord, GatewayOptions } from './server.ts';
-import { type Gateway, startGateway } from './server.ts';
+import { type CloseReport, type Gateway, type GatewayLogRecord, type GatewayOptions, startGateway } from './server.ts';
 
 /** What of the gateway's options can be sent to a thread. */
 export type PortableGatewayOptions = Omit<GatewayOptions, 'log' | 'isReady' | 'reusePort'>;
@@ -13,10 +12,7 @@ export interface OrchestratorThreadData {
   readonly gateway: PortableGatewayOptions;
 }
 
-export type ToOrchestratorThread =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'count' }
-  | { readonly kind: 'close'; readonly graceMs: number };
+export type ToOrchestratorThread = { readonly kind: 'ready' } | { readonly kind: 'close'; readonly graceMs: number };
 
 export type FromOrchestratorThread =
   | { readonly kind: 'listening' }

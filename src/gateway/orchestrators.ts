@@ -11,6 +11,8 @@ import type {
 } from './orchestrator-thread.ts';
 import { CLOSE_GRACE_MS_DEFAULT, type CloseReport, type Gateway, type GatewayOptions, startGateway } from './server.ts';
 
+const READY_LOOK_MS = 20;
+
 interface Thread {
   readonly worker: Worker;
   readonly closed: Promise<CloseReport>;
@@ -25,19 +27,7 @@ interface Thread {
 export async function startGateways(worker: LocalWorkerServer, options: GatewayOptions): Promise<Gateway> {
   if (worker.orchestrators === 1) return startGateway(worker, options);
   await refuseBusyPort(worker, options);
-  let isReady = false;
-  const first = await startGateway(worker, {
-    ...options,
-    reusePort: true,
-    isReady: () => {
-      // The others learn of it from the first one: nobody asks them before.
-      if (!isReady && (options.isReady?.() ?? true)) {
-        isReady = true;
-        for (const thread of threads) tell(thread.worker, { kind: 'ready' });
-      }
-      return isReady;
-    },
-  });
+  const first = await startGateway(worker, { ...options, reusePort: true });
   const threads: Thread[] = [];
   try {
     for (let index = 1; index < worker.orchestrators; index++) {
@@ -47,7 +37,18 @@ export async function startGateways(worker: LocalWorkerServer, options: GatewayO
     await closeAll(first, threads, 0);
     throw error;
   }
+  tellWhenReady(threads, options.isReady ?? (() => true));
   return together(first, threads);
+}
+
+/** What `GET /readyz` says must be the same wherever a connection ends up. */
+function tellWhenReady(threads: readonly Thread[], isReady: () => boolean): void {
+  const timer = setInterval(() => {
+    if (!isReady()) return;
+    clearInterval(timer);
+    for (const { worker } of threads) tell(worker, { kind: 'ready' });
+  }, READY_LOOK_MS);
+  timer.unref();
 }
 
 /** With `reusePort` the kernel lets several programs of one user listen at one port, and a mistake would go unnoticed. */

@@ -170,6 +170,11 @@ export class ExecutorThreads {
     for (const thread of this.#threads) this.#connect(thread);
   }
 
+  /** A way to the thread that fetches for another executor than these; undefined until functions may fetch. */
+  connectFetcher(control: number): MessagePort | undefined {
+    return this.#canFetch ? this.#outbound.connect(control) : undefined;
+  }
+
   #fetchThreadLost(reason: unknown): void {
     this.#options.log(serverRecord(`the thread that fetches has ended: ${String(reason)}`));
     setTimeout(() => {
@@ -198,7 +203,10 @@ export class ExecutorThreads {
 
   #acknowledge(thread: Thread, descriptor: number): void {
     const left = this.#retiring.get(descriptor);
-    if (left === undefined || !left.delete(thread) || left.size > 0) return;
+    if (left?.delete(thread) && left.size === 0) this.#settle(descriptor);
+  }
+
+  #settle(descriptor: number): void {
     this.#retiring.delete(descriptor);
     this.#options.retired(descriptor);
   }
@@ -210,8 +218,11 @@ export class ExecutorThreads {
 
   /** Has `retired` called once no executor begins anything on this version. */
   retire(descriptor: number): void {
-    this.#retiring.set(descriptor, new Set(this.#threads));
-    this.tell({ kind: 'retire', descriptor });
+    // A thread that is about to be replaced begins nothing any more, and its successor never knows this version.
+    const told = this.#threads.filter(({ worker }) => worker !== undefined);
+    this.#retiring.set(descriptor, new Set(told));
+    if (told.length === 0) this.#settle(descriptor);
+    else this.tell({ kind: 'retire', descriptor });
   }
 
   #tell({ worker, control }: Thread, message: ToExecutor, transferred: readonly MessagePort[] = []): void {

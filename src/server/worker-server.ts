@@ -6,6 +6,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { JordError } from '../errors.ts';
 import { ABI_MODULE, HTTP_REQUEST_FUNCTIONS, HTTP_RESPONSE_FUNCTIONS } from '../functions/abi.ts';
 import { checkDeadlineMs } from '../functions/deadline.ts';
+import { isAllowed } from '../functions/fetch-allow.ts';
 import { checkFunctionName, functionUnknown } from '../functions/name.ts';
 import { type FunctionStore, openStore } from '../functions/store.ts';
 import { Batch, orError } from './batch.ts';
@@ -16,6 +17,7 @@ import { ExecutorThreads } from './executor-threads.ts';
 import type { HttpExchange } from './host-functions.ts';
 import type { PortableFunction } from './messages.ts';
 import { type KnownFunction, type OrchestratorData, OrchestratorLinks } from './orchestrator.ts';
+import { Outbound } from './outbound/outbound.ts';
 import { type AddressSpace, createAddressSpace } from './privlib.ts';
 import { resolveOptions, type ServerSettings, type WorkerServerOptions } from './settings.ts';
 import { summarize, ThreadStats } from './stats.ts';
@@ -85,6 +87,7 @@ export class LocalWorkerServer implements WorkerServer {
   readonly #threads: ExecutorThreads;
   readonly #dispatcher: Dispatcher;
   readonly #orchestrators: OrchestratorLinks;
+  #outbound: Outbound | undefined;
   readonly #addressSpace: AddressSpace;
   readonly #functions = new Map<string, Deployed>();
   /** Ids stay with their names, also when the function is removed and deployed again. */
@@ -108,6 +111,7 @@ export class LocalWorkerServer implements WorkerServer {
     this.#settings = settings;
     this.#log = log;
     this.#clock = new Clock(addressSpace.memory);
+    const inlineFetcher = (): Outbound | undefined => this.#inlineFetcher();
     this.#executor = new Executor(addressSpace, {
       limits: settings.limits,
       resolve: (name) => (this.#functions.has(name) ? this.#ids.get(name) : undefined),
@@ -116,7 +120,9 @@ export class LocalWorkerServer implements WorkerServer {
       countInvocation: () => {},
       reclaim: () => this.#reclaim(),
       refresh: () => false,
-      fetcher: undefined,
+      get fetcher() {
+        return inlineFetcher();
+      },
       fetched: () => {},
       drainInbox: () => void this.#dispatcher.takeIn(),
       offer: undefined,
@@ -142,6 +148,14 @@ export class LocalWorkerServer implements WorkerServer {
       remove: (name) => this.remove(name),
       stats: () => this.stats(),
     });
+  }
+
+  /** For functions that run on this thread. Made when one fetches first, and again when the thread that does it was lost. */
+  #inlineFetcher(): Outbound | undefined {
+    if (this.#outbound !== undefined && !this.#outbound.isLost) return this.#outbound;
+    const port = this.#threads.connectFetcher(this.#executor.control);
+    this.#outbound = port === undefined ? undefined : new Outbound(port, isAllowed);
+    return this.#outbound;
   }
 
   /** How many orchestrators there are to be. All but the first are the gateway's to begin. */

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { JordError } from '../errors.ts';
+import { assemble } from '../guard/testing-wat.ts';
+import { startWorkerServer } from '../server/worker-server.ts';
+import { startGateways } from './orchestrators.ts';
+
+const ECHO = '(module (memory 1) (func (export "handle") (param i32 i32) (result i32) (local.get 0)))';
+const SLEEP = `(module (import "jord" "sleep" (func $sleep (param i32) (result i32))) (memory 1)
+  (func (export "handle") (param i32 i32) (result i32) (drop (call $sleep (i32.const 60000))) (local.get 0)))`;
+const LOOPBACK = { host: '127.0.0.1', port: 0 };
+
+async function start(t: { after(operation: () => Promise<unknown>): void }, isReady = (): boolean => true) {
+  const worker = await startWorkerServer({ executors: 2, orchestrators: 2, queueDelayMs: 0 });
+  const gateway = await startGateways(worker, { ...LOOPBACK, isReady });
+  t.after(async () => {
+    await gateway.close(0);
+    await worker.stop();
+  });
+  return { worker, gateway };
+}
+
+/** A connection of its own, which the kernel gives to one orchestrator or the other. */
+async function post(url: string, body: string): Promise<string> {
+  const response = await fetch(url, { method: 'POST', body, headers: { connection: 'close' } });
+  return `${response.status} ${await response.text()}`;
+}
+
+test('connections are spread over orchestrators, which all know what is deployed by any of them', async (t) => {
+  const { worker, gateway } = await start(t);
+  for (let version = 0; version < 4; version++) {
+    const name = `echo-${version}`;
+    const response = await fetch(`${gateway.url}/functions/${name}`, {
+      method: 'PUT',
+      body: Buffer.from(assemble(ECHO)),
+    });
+    assert.equal(response.status, 201, await response.text());
+    const answers = await Promise.all(Array.from({ length: 40 }, () => post(`${gateway.url}/fn/${name}`, name)));
+    assert.deepEqual(new Set(answers), new Set([`200 ${name}`]));
+  }
+  const { orchestrators } = await worker.stats();
+  assert.equal(orchestrators.length, 2);
+  assert.equal(
+    orchestrators.reduce((sum, { accepted }) => sum + accepted, 0),
+    160,
+  );
+  for (const { accepted } of orchestrators) assert.ok(accepted > 0, 'both have had some');
+  await worker.remove('echo-0');
+  for (let i = 0; i < 10; i++) assert.match(await post(`${gateway.url}/fn/echo-0`, ''), /^404 /);
+});
+
+test('all of them are ready when the server is', async (t) => {
+  let isReady = false;
+  const { gateway } = await start(t, () => isReady);
+  const statuses = async (): Promise<Set<number>> => {
+    const answers = Array.from({ length: 20 }, () =>
+      fetch(`${gateway.url}/readyz`, { headers: { connection: 'close' } }),
+    );
+    return new Set((await Promise.all(answers)).map(({ status }) => status));
+  };
+  assert.deepEqual(await statuses(), new Set([503]));
+  isReady = true;
+  for (const started = performance.now(); (await statuses()).has(503); ) {
+    assert.ok(performance.now() - started < 10_000, 'one is never ready');
+    await delay(10);
+  }
+});
+
+test('closing cuts off what runs on any of them, and counts it together', async (t) => {
+  const { worker, gateway } = await start(t);
+  await worker.deploy('sleep', assemble(SLEEP), { deadlineMs: 100_000 });
+  const answers = Array.from({ length: 12 }, () => post(`${gateway.url}/fn/sleep`, 'x'));
+  const running = async (): Promise<number> =>
+    (await worker.stats()).orchestrators.reduce((sum, { outstanding }) => sum + outstanding, 0);
+  for (const started = performance.now(); (await running()) < 12; ) {
+    assert.ok(performance.now() - started < 10_000, 'they do not begin');
+    await delay(5);
+  }
+  assert.deepEqual(await gateway.close(10), { cutOff: [{ function: 'sleep', count: 12 }] });
+  for (const answer of await Promise.all(answers)) assert.match(answer, /^503 .*SERVER_STOPPED/s);
+});
+
+test('a port that somebody else has is refused, though it could be shared', async (t) => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  t.after(async () => void other.close());
+  const address = other.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const worker = await startWorkerServer({ executors: 2, orchestrators: 2 });
+  t.after(() => worker.stop());
+  await assert.rejects(startGateways(worker, { host: '127.0.0.1', port }), (error) => {
+    return error instanceof JordError && error.code === 'LISTEN_FAILED';
+  });
+});
