@@ -45,10 +45,10 @@ test('invocations are refused while the oldest has waited too long, and only the
   const { server } = observed;
   const [running] = await occupy(observed, 1, 'endless');
   const others: Promise<unknown>[] = [];
-  await eventually(() => {
+  await eventually(async () => {
     const refused = server.invoke('echo', EMPTY);
     others.push(refused.catch((error: unknown) => assert.equal((error as { code: unknown }).code, 'OVERLOADED')));
-    assert.ok(server.stats().orchestrators.some((orchestrator) => orchestrator.refused > 0));
+    assert.ok((await server.stats()).orchestrators.some((orchestrator) => orchestrator.refused > 0));
   });
   assert.equal(observed.memory.word((observed.memory.executors[1] ?? 0) + L.EXECUTOR_RING_TAIL), 1, 'the ring is full');
   running?.cancel();
