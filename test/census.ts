@@ -22,12 +22,12 @@ export async function assertQuiet({ server, memory }: ObservedServer): Promise<v
 }
 
 /** Returns what the condition returns, once it does not throw any more. Throws the last error when that takes too long. */
-export async function eventually<T>(condition: () => T | Promise<T>): Promise<T> {
+export async function eventually<T>(condition: () => T | Promise<T>, patienceMs: number = PATIENCE_MS): Promise<T> {
   for (const started = performance.now(); ; ) {
     try {
       return await condition();
     } catch (error) {
-      if (performance.now() - started > PATIENCE_MS) throw error;
+      if (performance.now() - started > patienceMs) throw error;
     }
     await delay(LOOK_INTERVAL_MS);
   }

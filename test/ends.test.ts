@@ -46,9 +46,9 @@ interface Ended {
   readonly tookMs: number;
 }
 
-async function end(invocation: Promise<unknown>): Promise<Ended> {
+async function end(invoke: () => Promise<unknown>): Promise<Ended> {
   const started = performance.now();
-  const error = await jordError(invocation);
+  const error = await jordError(invoke());
   return { error, tookMs: performance.now() - started };
 }
 
@@ -57,7 +57,7 @@ test('a deadline passes while an invocation is queued, in the ring or before it'
   const { server } = observed;
   const [running] = await occupy(observed, 1, 'endless');
   const ended = await Promise.all(
-    Array.from({ length: 6 }, (_, i) => end(server.invoke('echo', EMPTY, { deadlineMs: 20 + 5 * i }))),
+    Array.from({ length: 6 }, (_, i) => end(() => server.invoke('echo', EMPTY, { deadlineMs: 20 + 5 * i }))),
   );
   ended.forEach(({ error, tookMs }, i) => {
     assert.equal(error.code, 'DEADLINE_EXCEEDED');
@@ -75,7 +75,7 @@ test('a deadline passes while an invocation runs, sleeps, or waits, and no handl
   const observed = await start();
   const { server } = observed;
   for (const name of Object.keys(LONG)) {
-    const { error, tookMs } = await end(server.invoke(name, words(LONG_MS), { deadlineMs: 40 }));
+    const { error, tookMs } = await end(() => server.invoke(name, words(LONG_MS), { deadlineMs: 40 }));
     assert.equal(error.code, 'DEADLINE_EXCEEDED', name);
     assert.deepEqual([error.details['function'], error.details['fault']], [name, 'deadline']);
     assert.ok(tookMs >= 40 && tookMs < SOON_MS, `${name}: ${tookMs} ms`);
@@ -85,7 +85,7 @@ test('a deadline passes while an invocation runs, sleeps, or waits, and no handl
   }
   // A second time, when all that can suspend is known.
   const again = await Promise.all(
-    Object.keys(LONG).map((name) => end(server.invoke(name, words(LONG_MS), { deadlineMs: 60 }))),
+    Object.keys(LONG).map((name) => end(() => server.invoke(name, words(LONG_MS), { deadlineMs: 60 }))),
   );
   for (const { error, tookMs } of again) {
     assert.equal(error.code, 'DEADLINE_EXCEEDED');
@@ -123,7 +123,7 @@ test('what is cancelled ends at once for who asked, and soon for its executor', 
   for (let round = 0; round < 2; round++) {
     for (const name of Object.keys(LONG)) {
       const cancellation = new Cancellation();
-      const ended = end(server.invoke(name, words(LONG_MS), { cancellation }));
+      const ended = end(() => server.invoke(name, words(LONG_MS), { cancellation }));
       await eventually(() => assert.equal(memory.sum(L.EXECUTOR_PDS) > 0, true, 'it has begun'));
       // Until it is where it stays.
       await delay(5);
