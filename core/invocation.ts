@@ -81,7 +81,7 @@ import {
   STALE_PD,
   WRONG_STATE,
 } from './status';
-import { failed, isShared, link, mayAsk, ownVte, release, unlink, vteOf } from './vma-table';
+import { checkDeadline, failed, isShared, link, mayAsk, ownVte, release, unlink, vteOf } from './vma-table';
 
 /** Records that a thread fetches at once when it has none, and how many free ones it keeps. */
 const BATCH: u32 = 32;
@@ -405,10 +405,11 @@ export function invocationRecord(handle: u32, asker: u32): u32 {
 /**
  * Takes what came of one that has arrived: its response is the asker's from now on, and so are its fields where the asker is
  * a host. Returns the response (an address, 0 or a status of the callee); NO_SUCH_INVOCATION, WRONG_STATE, STALE_PD, having done
- * nothing.
+ * nothing. Traps when the asker is over: then what it had started is over too, at the same deadline, and that is no news for it.
  */
 export function invocationCollect(handle: u32, asker: u32): u32 {
   if (!mayAsk(asker)) return STALE_PD;
+  checkDeadline(asker);
   const record = ownRecord(handle, asker);
   if (failed(record)) return record;
   if (stateOf(record) != INVOCATION_ARRIVED) return WRONG_STATE;

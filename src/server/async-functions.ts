@@ -47,9 +47,9 @@ const LOOK_INTERVAL_MS = 1;
 /** Where blocked threads sleep; nobody wakes them there. */
 const nowhere = new Int32Array(new SharedArrayBuffer(4));
 
-/** Milliseconds until the deadline of a PD. */
-export function restMs(executor: Executor, asker: number): number {
-  return (executor.word(asker + HOME_END_MS) - clockWord(monotonicMs())) | 0;
+/** Milliseconds from a time until the deadline of a PD. */
+export function restMs(executor: Executor, asker: number, nowMs: number): number {
+  return (executor.word(asker + HOME_END_MS) - clockWord(nowMs)) | 0;
 }
 
 /** Sleeps a little, then traps if the invocation is over: `translate` looks at the deadline, and no handler sees its trap. */
@@ -199,7 +199,7 @@ export function beginFetch(
   const bytes = readRequest(executor, request, asker);
   if (typeof bytes === 'number') return { status: bytes };
   const allow = executor.allowedFetches(asker);
-  const token = fetcher.begin(bytes, allow, Math.max(1, restMs(executor, asker)));
+  const token = fetcher.begin(bytes, allow, Math.max(1, restMs(executor, asker, monotonicMs())));
   if (typeof token === 'number') executor.privLib.vmaUnmap(request, asker);
   return token;
 }

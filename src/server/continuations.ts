@@ -173,7 +173,7 @@ export class Continuations implements AsyncFunctions {
     for (;;) {
       const continuation = this.#timers.takeDue(nowMs);
       if (continuation === undefined) return;
-      const isOver = restMs(this.#executor, continuation.base) <= 0;
+      const isOver = restMs(this.#executor, continuation.base, nowMs) <= 0;
       if (isOver) this.#interrupt(continuation, FAULT_DEADLINE);
       else this.#makeReady(continuation);
     }
@@ -348,7 +348,9 @@ export class Continuations implements AsyncFunctions {
     continuation.wait = wait;
     continuation.result = result;
     if (wait.kind !== 'callee') {
-      continuation.dueMs = Math.min(dueMs, monotonicMs() + restMs(this.#executor, base));
+      // One time for both: a wait that ends a moment before the deadline would end as if its time had come.
+      const nowMs = monotonicMs();
+      continuation.dueMs = Math.min(dueMs, nowMs + restMs(this.#executor, base, nowMs));
       this.#timers.add(continuation);
     }
     this.#running--;

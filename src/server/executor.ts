@@ -110,11 +110,18 @@ export interface RootOptions {
   readonly deadlineMs?: number | undefined;
 }
 
-/** A queued invocation that has begun. */
-export interface Begun {
+/** How often an invocation is tried to be entered. */
+const ENTER_TRIES_MAX = 8;
+
+/** A function, and base of the home of its PD that runs now. */
+interface Entered {
   readonly loaded: LoadedFunction;
-  readonly record: number;
   readonly base: number;
+}
+
+/** A queued invocation that has begun. */
+export interface Begun extends Entered {
+  readonly record: number;
   readonly startedUs: number;
   readonly exchange: HttpExchange | undefined;
 }
@@ -367,18 +374,24 @@ export class Executor {
   /** Creates and enters the PD of an invocation that was taken. Undefined: that cannot be, and the invocation has failed. */
   enter(record: number): Begun | undefined {
     const startedUs = monotonicUs();
-    const { privLib, hostBase } = this;
-    for (let isAgain = false; ; isAgain = true) {
+    const entered = this.#open(record, this.hostBase);
+    if (typeof entered === 'number') {
+      this.refuse(record, entered);
+      return undefined;
+    }
+    const { loaded, base } = entered;
+    return { loaded, record, base, startedUs, exchange: this.#openExchange(record, base) };
+  }
+
+  /** The same for whoever it is that enters it, the host or its parent. A status where that cannot be. */
+  #open(record: number, asker: number): Entered | number {
+    for (let tries = 1; ; tries++) {
       const loaded = this.functionFor(record);
       const base =
-        loaded === undefined ? UNKNOWN_FUNCTION : privLib.invocationEnter(record, loaded.descriptor, hostBase);
-      if (loaded !== undefined && !failed(base)) {
-        return { loaded, record, base, startedUs, exchange: this.#openExchange(record, base) };
-      }
-      if (isAgain || !this.#isWorthAnotherTry(base)) {
-        this.refuse(record, base);
-        return undefined;
-      }
+        loaded === undefined ? UNKNOWN_FUNCTION : this.privLib.invocationEnter(record, loaded.descriptor, asker);
+      if (loaded !== undefined && !failed(base)) return { loaded, base };
+      // More than once, since a function can be replaced again while the news of the last time are taken in.
+      if (tries === ENTER_TRIES_MAX || !this.#isWorthAnotherTry(base)) return base;
     }
   }
 
@@ -460,18 +473,14 @@ export class Executor {
 
   #runInside(record: number, asker: number): void {
     const { privLib } = this;
-    const loaded = this.functionOf(this.word(record + INVOCATION_FUNCTION));
     const abort = (status: number, base: number): void => void privLib.invocationAbort(record, status, base, asker);
-    if (loaded === undefined) {
-      abort(UNKNOWN_FUNCTION, 0);
+    const entered = this.#open(record, asker);
+    if (typeof entered === 'number') {
+      abort(entered, 0);
       return;
     }
+    const { loaded, base } = entered;
     const request = this.word(record + INVOCATION_REQUEST);
-    const base = this.takingHomes(() => privLib.invocationEnter(record, loaded.descriptor, asker));
-    if (failed(base)) {
-      abort(base, 0);
-      return;
-    }
     let response: number;
     try {
       response = loaded.handle(request, this.word(base + HOME_REQUEST_LENGTH), base);

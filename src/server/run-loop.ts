@@ -106,9 +106,7 @@ export class RunLoop {
   #look(): boolean {
     const { control } = this.#executor;
     let didWork = false;
-    if (Atomics.load(this.#signed, (control + EXECUTOR_MESSAGES) >>> 2) !== 0) {
-      didWork = this.takeMessages();
-    }
+    if (this.#hasMessages) didWork = this.takeMessages();
     if (this.drainInbox()) didWork = true;
     if (Atomics.load(this.#signed, (control + EXECUTOR_CANCELS) >>> 2) !== 0) {
       Atomics.store(this.#signed, (control + EXECUTOR_CANCELS) >>> 2, 0);
@@ -116,6 +114,10 @@ export class RunLoop {
       didWork = true;
     }
     return didWork;
+  }
+
+  get #hasMessages(): boolean {
+    return Atomics.load(this.#signed, (this.#executor.control + EXECUTOR_MESSAGES) >>> 2) !== 0;
   }
 
   /** Takes the messages that have come. Returns true, since there were some. */
@@ -165,6 +167,8 @@ export class RunLoop {
   /** Runs what a handle names, unless somebody else has taken it or it was cancelled. */
   #runHandle(handle: number): true | Promise<true> {
     const executor = this.#executor;
+    // What was told before this was queued is there by now, but may not have been when this thread looked.
+    if (this.#hasMessages) this.takeMessages();
     const loaded = executor.functionFor(recordOf(handle));
     const needsStack = loaded !== undefined && executor.suspends(loaded);
     if (needsStack && !this.continuations.hasRoom) {
