@@ -220,11 +220,16 @@ export function isFunction(descriptor: u32): bool {
 export function poolTrim(executor: u32, descriptor: u32, keep: u32): u32 {
   if (!isFunction(descriptor)) return 0;
   reserveStack();
+  return trimPool(executor, descriptor, keep);
+}
+
+/** The same. Call `reserveStack` before. */
+export function trimPool(executor: u32, descriptor: u32, keep: u32): u32 {
   const pool = poolOf(executor, descriptor);
   let freed: u32 = 0;
   while (load<u32>(pool, POOL_COUNT) > keep) {
     const base = popPool(pool);
-    // With no check of the thread's end in between: it is always known what is left to do.
+    // Nothing is called in between, so it is always known what is left to do.
     store<u32>(base, PD_UNMADE, HOME_STATE);
     freeHome(base);
     freed++;

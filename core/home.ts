@@ -30,7 +30,6 @@ import {
   HOME_NEXT,
   HOME_SLOT,
   HOME_STATE,
-  PD_FREE,
   PD_TABLE,
   PD_UNMADE,
   PDS_MAX,
@@ -109,7 +108,7 @@ export function newHome(executor: u32, descriptor: u32, size: u32): u32 {
   return base;
 }
 
-/** One more home for a function on an executor, pristine and in no pool. Returns its base or a status. */
+/** One more home for a function on an executor, pristine and in no pool, so PD_UNMADE still. Returns its base or a status. */
 export function growPool(executor: u32, descriptor: u32): u32 {
   reserveStack();
   const base = newHome(executor, descriptor, load<u32>(descriptor, FUNCTION_HOME_SIZE));
@@ -118,7 +117,6 @@ export function growPool(executor: u32, descriptor: u32): u32 {
   const memoryStart = base + load<u32>(descriptor, FUNCTION_HEADER_SIZE);
   memory.copy(memoryStart, load<u32>(descriptor, FUNCTION_IMAGE), imageEnd);
   restoreHeader(base, descriptor);
-  store<u32>(base, PD_FREE, HOME_STATE);
   return base;
 }
 
