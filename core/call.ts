@@ -1,6 +1,6 @@
 /** Synchronous nested calls: what happens before and after the callee runs, each in one operation. */
 import { HOME_CALLER, HOME_REQUEST_LENGTH, HOME_STATE, PD_FREE, PD_RUNNING, VTE_END } from './layout';
-import { createPd, destroyPd, enterPd, exitPd } from './protection-domain';
+import { closePd, destroyPd, enterPd, letGo, makePd } from './protection-domain';
 import { CALLEE_BAD_RESPONSE, OK, SHARED, STALE_PD, WRONG_STATE } from './status';
 import { failed, isShared, mayAsk, moveVma, ownVte } from './vma-table';
 
@@ -16,7 +16,7 @@ export function callEnter(descriptor: u32, request: u32, asker: u32): u32 {
     if (failed(vte)) return vte;
     if (isShared(vte)) return SHARED;
   }
-  const base = createPd(asker, descriptor);
+  const base = makePd(asker, descriptor);
   if (failed(base)) return base;
   let length: u32 = 0;
   if (vte != 0) {
@@ -35,21 +35,20 @@ export function callEnter(descriptor: u32, request: u32, asker: u32): u32 {
  */
 export function callLeave(response: u32, base: u32, asker: u32): u32 {
   if (load<u32>(base, HOME_STATE) != PD_RUNNING || load<u32>(base, HOME_CALLER) != asker) return WRONG_STATE;
-  exitPd(base);
+  const isRetired = letGo(base, true);
   let result: u32 = response;
   if (response != 0) {
     const vte = ownVte(base, response);
     if (failed(vte) || isShared(vte)) result = CALLEE_BAD_RESPONSE;
     else moveVma(vte, base, asker);
   }
-  destroyPd(base);
+  closePd(base, true, isRetired);
   return result;
 }
 
 /** All that happens after a callee has faulted: what it owned goes, its home is restored. WRONG_STATE as `callLeave`. */
 export function callAbort(base: u32, asker: u32): u32 {
   if (load<u32>(base, HOME_STATE) == PD_FREE || load<u32>(base, HOME_CALLER) != asker) return WRONG_STATE;
-  if (load<u32>(base, HOME_STATE) == PD_RUNNING) exitPd(base);
   destroyPd(base);
   return OK;
 }

@@ -11,6 +11,8 @@ import {
   CONTROL_RESERVED,
   CONTROL_SHARED_FREE,
   EXECUTOR_FREE,
+  FREE_LIST_BYTES_MAX,
+  FREE_LIST_MAX,
   GRANULE_COUNT,
   GRANULE_FIRST,
   GRANULE_LAST,
@@ -36,8 +38,23 @@ function batchOf(shift: u32): u32 {
   return shift <= 12 ? 32 : shift <= 16 ? 8 : 1;
 }
 
+/** How many VMAs of a class an executor's free list holds at most. */
+// @ts-ignore: decorator
+@inline
+export function freeMax(shift: u32): u32 {
+  return min<u32>(FREE_LIST_MAX, <u32>FREE_LIST_BYTES_MAX >>> shift);
+}
+
+// @ts-ignore: decorator
+@inline
 function sharedList(shift: u32): u32 {
   return CONTROL_SHARED_FREE + ((shift - CLASS_SHIFT_MIN) << 2);
+}
+
+// @ts-ignore: decorator
+@inline
+function ownList(executor: u32, shift: u32): u32 {
+  return executor + EXECUTOR_FREE + ((shift - CLASS_SHIFT_MIN) << 3);
 }
 
 function carveOf(shift: u32): u32 {
@@ -63,12 +80,36 @@ function isReserved(granule: u32): bool {
 /** Fills an executor's empty free list. False: nothing is left for this class. */
 export function refill(executor: u32, shift: u32): bool {
   reserveStack();
-  const list = executor + EXECUTOR_FREE + ((shift - CLASS_SHIFT_MIN) << 3);
+  const list = ownList(executor, shift);
   lock(executor);
   let filled = fillFromShared(list, shift) || fillByCarving(list, shift);
   if (!filled && reclaimGranules(executor)) filled = fillByCarving(list, shift);
   unlock();
   return filled;
+}
+
+/** Moves half of what an executor's free lists may hold to the shared ones, of each that holds more. Calls nothing. */
+export function spill(executor: u32): void {
+  lock(executor);
+  for (let shift: u32 = CLASS_SHIFT_MIN; shift <= <u32>CLASS_SHIFT_MAX; shift++) {
+    const list = ownList(executor, shift);
+    const count = load<u32>(list, 4);
+    if (count > freeMax(shift)) spillList(list, sharedList(shift), count - (freeMax(shift) >>> 1));
+  }
+  unlock();
+}
+
+/** Moves the first `count` VMAs of a list to a shared one. */
+// @ts-ignore: decorator
+@inline
+function spillList(list: u32, shared: u32, count: u32): void {
+  const first = load<u32>(list);
+  let last = first;
+  for (let i: u32 = 1; i < count; i++) last = load<u32>(last, VTE_NEXT);
+  store<u32>(list, load<u32>(last, VTE_NEXT));
+  store<u32>(list, load<u32>(list, 4) - count, 4);
+  store<u32>(last, load<u32>(shared), VTE_NEXT);
+  store<u32>(shared, first);
 }
 
 function pushFree(list: u32, vte: u32): void {
@@ -166,7 +207,7 @@ function reclaimGranules(executor: u32): bool {
   let reclaimed = false;
   for (let shift: u32 = CLASS_SHIFT_MIN; shift <= <u32>CLASS_SHIFT_MAX; shift++) {
     memory.fill(CONTROL_COUNTS, 0, GRANULE_COUNT * 4);
-    const own = executor + EXECUTOR_FREE + ((shift - CLASS_SHIFT_MIN) << 3);
+    const own = ownList(executor, shift);
     countFree(load<u32>(own));
     countFree(load<u32>(sharedList(shift)));
     if (!chooseGranules(shift)) continue;

@@ -107,11 +107,22 @@ export function functionCreate(
     store<u32>(descriptor, concurrencyMax, FUNCTION_CONCURRENCY);
     store<u32>(descriptor, vmaBytesMax, FUNCTION_VMA_BYTES_MAX);
     store<u32>(descriptor, 0, FUNCTION_SUSPENDS);
+    forgetCounts(descriptor);
     // One until it is sealed: the template.
     store<u32>(descriptor, 1, FUNCTION_HOMES_MAX);
     return descriptor;
   }
   return TABLE_EXHAUSTED;
+}
+
+/** PDs of the function that had this descriptor before do not count. Nothing of it is left, so nobody else writes there. */
+function forgetCounts(descriptor: u32): void {
+  for (let i: u32 = 0; i < <u32>EXECUTORS_MAX; i++) {
+    const executor = EXECUTOR_TABLE + i * EXECUTOR_SIZE;
+    if (load<u32>(executor, EXECUTOR_HOST) == 0) continue;
+    store<u64>(poolOf(executor, descriptor), 0, POOL_CREATED);
+    store<u64>(poolOf(executor, descriptor), 0, POOL_DESTROYED);
+  }
 }
 
 /**
@@ -163,7 +174,7 @@ function findImageEnd(base: u32, descriptor: u32): u32 {
 /** No new PD of this function from now on; each home is given back when its PD ends. Call `poolTrim` for the idle ones. */
 export function functionRetire(descriptor: u32): u32 {
   if (!isFunction(descriptor)) return UNKNOWN_FUNCTION;
-  store<u32>(descriptor, FUNCTION_RETIRED, FUNCTION_STATE);
+  atomic.store<u32>(descriptor, FUNCTION_RETIRED, FUNCTION_STATE);
   return OK;
 }
 
@@ -171,8 +182,11 @@ export function functionRetire(descriptor: u32): u32 {
 export function functionDestroy(descriptor: u32): u32 {
   if (!isFunction(descriptor)) return UNKNOWN_FUNCTION;
   if (load<u32>(descriptor, FUNCTION_STATE) != FUNCTION_RETIRED) return WRONG_STATE;
-  if (atomic.load<u32>(descriptor, FUNCTION_HOMES) != 0) return WRONG_STATE;
   reserveStack();
+  lock(0);
+  const homes = load<u32>(descriptor, FUNCTION_HOMES);
+  unlock();
+  if (homes != 0) return WRONG_STATE;
   const image = load<u32>(descriptor, FUNCTION_IMAGE);
   if (image != 0) {
     const size = load<u32>(descriptor, FUNCTION_IMAGE_END) + load<u32>(descriptor, FUNCTION_GLOBALS_SIZE) + 16;
@@ -206,11 +220,16 @@ export function isFunction(descriptor: u32): bool {
 export function poolTrim(executor: u32, descriptor: u32, keep: u32): u32 {
   if (!isFunction(descriptor)) return 0;
   reserveStack();
+  return trimPool(executor, descriptor, keep);
+}
+
+/** The same. Call `reserveStack` before. */
+export function trimPool(executor: u32, descriptor: u32, keep: u32): u32 {
   const pool = poolOf(executor, descriptor);
   let freed: u32 = 0;
   while (load<u32>(pool, POOL_COUNT) > keep) {
     const base = popPool(pool);
-    // With no check of the thread's end in between: it is always known what is left to do.
+    // Nothing is called in between, so it is always known what is left to do.
     store<u32>(base, PD_UNMADE, HOME_STATE);
     freeHome(base);
     freed++;

@@ -1,5 +1,7 @@
 /** Grants: VMAs that a PD shares, kept in the tables in its own home's header, where the guard finds them in two looks. */
+import { spill } from './free-lists';
 import {
+  GRANTS_ORPHAN,
   GRANT_MASK,
   GRANT_SHIFT_A,
   GRANT_SHIFT_B,
@@ -7,7 +9,6 @@ import {
   HOME_GRANT_TABLE_A,
   HOME_GRANT_TABLE_B,
   HOME_GRANTS,
-  OWNER_NOBODY,
   PERMISSION_READ,
   PERMISSION_READ_WRITE,
   VTE_GRANTS,
@@ -69,27 +70,26 @@ export function vmaRelease(address: u32, asker: u32): u32 {
   if (failed(vte)) return vte;
   const slot = grantSlot(asker, vte);
   if (slot == 0) return NOT_GRANTED;
-  dropGrant(asker, slot, vte);
+  if (dropGrant(asker, slot, vte)) spill(load<u32>(asker, HOME_EXECUTOR));
   return OK;
 }
 
+/** Returns what `release` does. */
 // @ts-ignore: decorator
 @inline
-function dropGrant(holder: u32, slot: u32, vte: u32): void {
+function dropGrant(holder: u32, slot: u32, vte: u32): bool {
   store<u32>(slot, 0);
   store<u32>(holder, load<u32>(holder, HOME_GRANTS) - 1, HOME_GRANTS);
-  const left = atomic.sub<u32>(vte, 1, VTE_GRANTS) - 1;
-  if (left == 0 && atomic.cmpxchg<u32>(vte, OWNER_NOBODY, 0, VTE_OWNER) == OWNER_NOBODY) {
-    release(vte, load<u32>(holder, HOME_EXECUTOR));
-  }
+  const isLast = atomic.sub<u32>(vte, 1, VTE_GRANTS) == GRANTS_ORPHAN + 1;
+  return isLast && release(vte, load<u32>(holder, HOME_EXECUTOR));
 }
 
-/** Ends all grants of a PD. */
+/** Ends all grants of a PD. Can be taken up again where it was ended. */
 export function dropGrants(holder: u32): void {
   const tables = holder + HOME_GRANT_TABLE_A;
   const end = holder + HOME_GRANT_TABLE_B + GRANT_MASK;
   for (let slot = tables; slot <= end && load<u32>(holder, HOME_GRANTS) != 0; slot += 4) {
     const entry = load<u32>(slot);
-    if (entry != 0) dropGrant(holder, slot, entry & ~31);
+    if (entry != 0 && dropGrant(holder, slot, entry & ~31)) spill(load<u32>(holder, HOME_EXECUTOR));
   }
 }

@@ -14,11 +14,13 @@ import {
   FUNCTION_HOMES_MAX,
   FUNCTION_IMAGE,
   FUNCTION_IMAGE_END,
+  FUNCTION_LIVE,
   FUNCTION_MAP_OFFSET,
   FUNCTION_MAP_SIZE,
   FUNCTION_MEMORY_LIMIT,
   FUNCTION_MEMORY_PAGES,
   FUNCTION_SIZE,
+  FUNCTION_STATE,
   FUNCTION_TABLE,
   FUNCTIONS_MAX,
   HOME_EXECUTOR,
@@ -28,7 +30,6 @@ import {
   HOME_NEXT,
   HOME_SLOT,
   HOME_STATE,
-  PD_FREE,
   PD_TABLE,
   PD_UNMADE,
   PDS_MAX,
@@ -39,7 +40,7 @@ import {
   RED_ZONE,
   RESTORED_BEHIND,
 } from './layout';
-import { HOMES_EXHAUSTED, TABLE_EXHAUSTED } from './status';
+import { HOMES_EXHAUSTED, TABLE_EXHAUSTED, UNKNOWN_FUNCTION } from './status';
 
 /** The pool of an executor for a function. */
 // @ts-ignore: decorator
@@ -78,10 +79,14 @@ function giveSlot(slot: u32): void {
 export function newHome(executor: u32, descriptor: u32, size: u32): u32 {
   lock(executor);
   const homes = load<u32>(descriptor, FUNCTION_HOMES);
-  // A host's home has no function, and reads 0 from the page at address 0.
-  if (descriptor != 0 && homes >= load<u32>(descriptor, FUNCTION_HOMES_MAX)) {
-    unlock();
-    return HOMES_EXHAUSTED;
+  // A host's home has no function.
+  if (descriptor != 0) {
+    // Once more, and now `functionDestroy` sees the home or this sees that the function is going.
+    const isLive = load<u32>(descriptor, FUNCTION_STATE) == FUNCTION_LIVE;
+    if (!isLive || homes >= load<u32>(descriptor, FUNCTION_HOMES_MAX)) {
+      unlock();
+      return isLive ? HOMES_EXHAUSTED : UNKNOWN_FUNCTION;
+    }
   }
   const base = takeHomeMemory(size);
   if (failed(base)) {
@@ -103,7 +108,7 @@ export function newHome(executor: u32, descriptor: u32, size: u32): u32 {
   return base;
 }
 
-/** One more home for a function on an executor, pristine and in no pool. Returns its base or a status. */
+/** One more home for a function on an executor, pristine and in no pool, so PD_UNMADE still. Returns its base or a status. */
 export function growPool(executor: u32, descriptor: u32): u32 {
   reserveStack();
   const base = newHome(executor, descriptor, load<u32>(descriptor, FUNCTION_HOME_SIZE));
@@ -112,7 +117,6 @@ export function growPool(executor: u32, descriptor: u32): u32 {
   const memoryStart = base + load<u32>(descriptor, FUNCTION_HEADER_SIZE);
   memory.copy(memoryStart, load<u32>(descriptor, FUNCTION_IMAGE), imageEnd);
   restoreHeader(base, descriptor);
-  store<u32>(base, PD_FREE, HOME_STATE);
   return base;
 }
 

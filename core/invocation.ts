@@ -13,8 +13,14 @@
  * invocation by now is found out (unless 65,535 invocations have had the same record meanwhile).
  *
  * While a VMA is between two PDs, its owner is the record. No PD has such an address, so no check passes.
+ *
+ * What changes here is changed at one go: from the first change on, nothing loops and nothing is called until all is done. So
+ * neither the end of the thread nor a stack overflow leaves anything half done; where one comes in the last call, or in one that
+ * says that it can be taken up again, nothing is missing but that. Who asks is checked as everywhere; that `record` is one, and
+ * `executor` the caller's own, is the server's to know.
  */
 import { lock, reserveStack, unlock } from './address-space';
+import { spill } from './free-lists';
 import {
   CHILDREN_MAX,
   CONTROL_CALL_DEPTH_MAX,
@@ -49,6 +55,7 @@ import {
   INVOCATION_FUNCTION,
   INVOCATION_HOME,
   INVOCATION_HTTP_STATUS,
+  INVOCATION_IS_INSIDE,
   INVOCATION_IS_ORPHAN,
   INVOCATION_NEXT,
   INVOCATION_PARENT,
@@ -67,7 +74,7 @@ import {
   VTE_END,
   VTE_OWNER,
 } from './layout';
-import { createPd, destroyPd, enterPd, exitPd } from './protection-domain';
+import { createPd, destroyPd, enterPd } from './protection-domain';
 import { inboxPop, inboxPush, wake } from './queue';
 import {
   CALLEE_BAD_RESPONSE,
@@ -248,15 +255,42 @@ export function invocationTake(handle: u32, executor: u32): u32 {
 }
 
 /**
+ * Takes one that the asker started and nobody has taken, for the asker to run it itself, inside. Returns its record, or STALE_PD,
+ * NO_SUCH_INVOCATION, WRONG_STATE when somebody has.
+ */
+export function invocationTakeInside(handle: u32, asker: u32): u32 {
+  if (!mayAsk(asker)) return STALE_PD;
+  const record = ownRecord(handle, asker);
+  if (failed(record)) return record;
+  if (!take(handle, INVOCATION_RUNNING)) return WRONG_STATE;
+  atomic.store<u32>(record, load<u32>(asker, HOME_EXECUTOR), INVOCATION_EXECUTOR);
+  store<u32>(record, load<u32>(record, INVOCATION_FLAGS) | INVOCATION_IS_INSIDE, INVOCATION_FLAGS);
+  return record;
+}
+
+/** Whether this executor has taken it, and the PD with this base runs it; 0: none does. */
+// @ts-ignore: decorator
+@inline
+function isTaken(record: u32, executor: u32, base: u32): bool {
+  return (
+    stateOf(record) == INVOCATION_RUNNING &&
+    load<u32>(record, INVOCATION_EXECUTOR) == executor &&
+    load<u32>(record, INVOCATION_HOME) == base
+  );
+}
+
+/**
  * Begins one that was taken, for the host of its executor or, where the parent waits for it, for the parent: creates its PD,
- * gives that the request and enters it. Returns the base of its home, or a status of `createPd`; CALLEE_CANCELLED when it was
- * cancelled meanwhile. Then it is as it was.
+ * gives that the request and enters it. Returns the base of its home, or a status of `createPd`; WRONG_STATE where the asker is
+ * neither or it has begun; CALLEE_CANCELLED when it was cancelled meanwhile. Then it is as it was.
  */
 export function invocationEnter(record: u32, descriptor: u32, asker: u32): u32 {
   if (!mayAsk(asker)) return STALE_PD;
+  const isHost = load<u32>(asker, HOME_DEPTH) == 0;
+  const isParent = load<u32>(record, INVOCATION_PARENT) == asker;
+  if (!isTaken(record, load<u32>(asker, HOME_EXECUTOR), 0) || !(isHost || isParent)) return WRONG_STATE;
   // After the executor was set: who cancels does it in the other order.
   if (atomic.load<u32>(record, INVOCATION_CANCELLED) != 0) return CALLEE_CANCELLED;
-  const isHost = load<u32>(asker, HOME_DEPTH) == 0;
   if (isHost) store<u32>(asker, load<u32>(record, INVOCATION_DEADLINE_MS), HOME_END_MS);
   const base = createPd(asker, descriptor);
   if (failed(base)) return base;
@@ -279,12 +313,13 @@ export function invocationEnter(record: u32, descriptor: u32, asker: u32): u32 {
 
 /**
  * Ends one whose PD runs: the response (an ArgBuf of the PD, or 0) is the record's from now on, the PD is destroyed. Returns the
- * response; CALLEE_BAD_RESPONSE, CALLEE_RESPONSE_TOO_LARGE when nothing of it is left; WRONG_STATE, having done nothing, when the
- * asker did not enter it.
+ * response; CALLEE_BAD_RESPONSE, CALLEE_RESPONSE_TOO_LARGE when nothing of it is left; WRONG_STATE, having done nothing, when it
+ * does not run there, or the asker did not enter it. Where the stack overflows, the PD is destroyed with its caller at the
+ * latest.
  */
 export function invocationLeave(record: u32, response: u32, bytesMax: u32, base: u32, asker: u32): u32 {
   if (load<u32>(base, HOME_STATE) != PD_RUNNING || load<u32>(base, HOME_CALLER) != asker) return WRONG_STATE;
-  exitPd(base);
+  if (!isTaken(record, load<u32>(base, HOME_EXECUTOR), base)) return WRONG_STATE;
   let result: u32 = response;
   if (response != 0) {
     const vte = ownVte(base, response);
@@ -299,14 +334,17 @@ export function invocationLeave(record: u32, response: u32, bytesMax: u32, base:
 
 /** Ends one that has failed, with a status; `base` is 0 when it never began. WRONG_STATE as `invocationLeave`. */
 export function invocationAbort(record: u32, status: u32, base: u32, asker: u32): u32 {
-  store<u32>(record, status, INVOCATION_RESPONSE);
+  const executor = load<u32>(asker, HOME_EXECUTOR);
+  if (!isTaken(record, executor, base)) return WRONG_STATE;
   if (base == 0) {
-    dropVma(record, load<u32>(record, INVOCATION_REQUEST), load<u32>(asker, HOME_EXECUTOR));
+    store<u32>(record, status, INVOCATION_RESPONSE);
+    const isFull = dropVma(record, load<u32>(record, INVOCATION_REQUEST), executor);
     store<u32>(record, 0, INVOCATION_REQUEST);
+    if (isFull) spill(executor);
     return OK;
   }
-  if (load<u32>(base, HOME_STATE) != PD_RUNNING || load<u32>(base, HOME_CALLER) != asker) return WRONG_STATE;
-  exitPd(base);
+  if (load<u32>(base, HOME_CALLER) != asker) return WRONG_STATE;
+  store<u32>(record, status, INVOCATION_RESPONSE);
   closeHome(record, base, asker);
   return OK;
 }
@@ -321,59 +359,65 @@ function closeHome(record: u32, base: u32, asker: u32): void {
   destroyPd(base);
 }
 
-/** Frees a VMA that belongs to a record. */
+/** Frees a VMA if it belongs to a record. Returns what `release` does. */
 // @ts-ignore: decorator
 @inline
-function dropVma(record: u32, address: u32, executor: u32): void {
-  if (failed(address)) return;
+function dropVma(record: u32, address: u32, executor: u32): bool {
+  if (failed(address)) return false;
+  // It can be gone by now, and its granule without a class: that of NOT_A_VMA has no owner.
   const vte = vteOf(address);
-  if (load<u32>(vte, VTE_OWNER) == record) release(vte, executor);
+  return load<u32>(vte, VTE_OWNER) == record && release(vte, executor);
 }
 
-/** Gives fields that the host made (of the response, or the details of a fault) to a record that has not ended yet. */
+/**
+ * Gives fields that the host made (of the response, or the details of a fault) to a record that was taken and has not ended yet;
+ * 0 for none. WRONG_STATE, or a status of `fields`, having done nothing.
+ */
 export function invocationSetFields(record: u32, fields: u32, httpStatus: u32, host: u32): u32 {
-  dropVma(record, load<u32>(record, INVOCATION_FIELDS), load<u32>(host, HOME_EXECUTOR));
-  store<u32>(record, httpStatus, INVOCATION_HTTP_STATUS);
-  store<u32>(record, 0, INVOCATION_FIELDS);
-  if (fields == 0) return OK;
-  const vte = ownVte(host, fields);
-  if (failed(vte)) return vte;
-  detach(vte, host, record);
+  const executor = load<u32>(host, HOME_EXECUTOR);
+  if (stateOf(record) != INVOCATION_RUNNING || load<u32>(record, INVOCATION_EXECUTOR) != executor) return WRONG_STATE;
+  if (fields != 0) {
+    const vte = ownVte(host, fields);
+    if (failed(vte)) return vte;
+    detach(vte, host, record);
+  }
+  const isFull = dropVma(record, load<u32>(record, INVOCATION_FIELDS), executor);
   store<u32>(record, fields, INVOCATION_FIELDS);
+  store<u32>(record, httpStatus, INVOCATION_HTTP_STATUS);
+  if (isFull) spill(executor);
   return OK;
 }
 
 /**
  * Sends one that was left or aborted back to who asked, also where that is the thread which ran it: a parent that waits for it
- * hears of it there.
+ * hears of it there. WRONG_STATE, having done nothing, when it was not.
  */
-export function invocationEnd(record: u32): void {
+export function invocationEnd(record: u32): u32 {
+  if (stateOf(record) != INVOCATION_RUNNING || load<u32>(record, INVOCATION_HOME) != 0) return WRONG_STATE;
   setState(record, INVOCATION_ENDED);
   inboxPush(load<u32>(record, INVOCATION_ASKER), record);
+  return OK;
 }
 
-/** The same for one that was run for its parent, which goes on with it at once. */
-export function invocationArrive(record: u32, executor: u32): void {
-  arrive(record, executor);
-}
-
-/** Whether it is there now; an orphan is freed. */
-// @ts-ignore: decorator
-@inline
-function arrive(record: u32, executor: u32): bool {
-  // First, so that an orphan is freed by who follows a thread that is ended in here.
+/**
+ * The same for one that was run inside its parent, which goes on with it at once. WRONG_STATE also where a stack overflow kept it
+ * from being left: then it ends with its parent.
+ */
+export function invocationArrive(record: u32, executor: u32): u32 {
+  const isInside = (load<u32>(record, INVOCATION_FLAGS) & INVOCATION_IS_INSIDE) != 0;
+  if (!isTaken(record, executor, 0) || !isInside) return WRONG_STATE;
   setState(record, INVOCATION_ARRIVED);
-  if ((load<u32>(record, INVOCATION_FLAGS) & INVOCATION_IS_ORPHAN) == 0) return true;
-  freeRecord(record, executor);
-  return false;
+  return OK;
 }
 
-/** The next invocation that arrived in a thread's inbox, its handle; 0 for none. */
+/** The next invocation that arrived in a thread's inbox, its handle; 0 for none. Orphans are freed. */
 export function invocationArrived(executor: u32): u32 {
   for (let i: u32 = 0; i < <u32>INVOCATIONS_MAX; i++) {
     const record = inboxPop(executor);
     if (record == 0) return 0;
-    if (arrive(record, executor)) return handleOf(record);
+    setState(record, INVOCATION_ARRIVED);
+    if ((load<u32>(record, INVOCATION_FLAGS) & INVOCATION_IS_ORPHAN) == 0) return handleOf(record);
+    freeRecord(record, executor);
   }
   return 0;
 }
@@ -418,10 +462,8 @@ export function invocationCollect(handle: u32, asker: u32): u32 {
     attach(vteOf(response), asker);
     store<u32>(record, 0, INVOCATION_RESPONSE);
   }
-  const parent = load<u32>(record, INVOCATION_PARENT);
   const fields = load<u32>(record, INVOCATION_FIELDS);
-  if (parent != 0) leaveParent(parent, record);
-  else if (fields != 0) {
+  if (load<u32>(asker, HOME_DEPTH) == 0 && fields != 0) {
     attach(vteOf(fields), asker);
     store<u32>(record, 0, INVOCATION_FIELDS);
   }
@@ -429,32 +471,34 @@ export function invocationCollect(handle: u32, asker: u32): u32 {
   return response;
 }
 
-/** Frees what belongs to a record. Can be repeated. */
+/** Frees what belongs to a record. Returns what `release` does. */
 // @ts-ignore: decorator
 @inline
-export function dropVmas(record: u32, executor: u32): void {
-  dropVma(record, load<u32>(record, INVOCATION_REQUEST), executor);
-  dropVma(record, load<u32>(record, INVOCATION_RESPONSE), executor);
-  dropVma(record, load<u32>(record, INVOCATION_FIELDS), executor);
+export function dropVmas(record: u32, executor: u32): bool {
+  const isFullOfRequests = dropVma(record, load<u32>(record, INVOCATION_REQUEST), executor);
+  const isFullOfResponses = dropVma(record, load<u32>(record, INVOCATION_RESPONSE), executor);
+  const isFullOfFields = dropVma(record, load<u32>(record, INVOCATION_FIELDS), executor);
   store<u64>(record, 0, INVOCATION_REQUEST);
   store<u32>(record, 0, INVOCATION_FIELDS);
+  return isFullOfRequests || isFullOfResponses || isFullOfFields;
 }
 
-/** Frees a record of this thread with what belongs to it. */
+/** Frees a record of this thread with what belongs to it. Nothing is left to do but what it calls at its end. */
 // @ts-ignore: decorator
 @inline
 function freeRecord(record: u32, executor: u32): void {
-  dropVmas(record, executor);
+  const parent = load<u32>(record, INVOCATION_PARENT);
+  if (parent != 0) leaveParent(parent, record);
+  const isFull = dropVmas(record, executor);
   setState(record, INVOCATION_FREE);
   store<u32>(executor, load<u32>(executor, EXECUTOR_INVOCATIONS) - 1, EXECUTOR_INVOCATIONS);
   pushFree(executor, record);
-  if (load<u32>(executor, EXECUTOR_INVOCATIONS_COUNT) > FREE_MAX) spill(executor);
+  if (load<u32>(executor, EXECUTOR_INVOCATIONS_COUNT) > FREE_MAX) spillRecords(executor);
+  if (isFull) spill(executor);
 }
 
-/** Gives half of a thread's free records to the others. */
-// @ts-ignore: decorator
-@inline
-function spill(executor: u32): void {
+/** Gives half of a thread's free records to the others. Calls nothing. */
+function spillRecords(executor: u32): void {
   lock(executor);
   for (let i: u32 = 0; i < FREE_MAX / 2; i++) {
     const record = load<u32>(executor, EXECUTOR_INVOCATIONS_FREE);
@@ -469,15 +513,18 @@ function spill(executor: u32): void {
 /**
  * Nobody wants it any more. One that is queued has arrived at once, with CALLEE_CANCELLED (or the status that is given);
  * one that runs traps at its next check, one that is suspended there is woken to do so, and it arrives as any other.
- * NO_SUCH_INVOCATION, having done nothing; WRONG_STATE when it has arrived already.
+ * NO_SUCH_INVOCATION, STALE_PD, having done nothing; WRONG_STATE when it has arrived already.
  */
 export function invocationCancel(handle: u32, status: u32, asker: u32): u32 {
+  if (!mayAsk(asker)) return STALE_PD;
   const record = ownRecord(handle, asker);
   if (failed(record)) return record;
   if (take(handle, INVOCATION_ARRIVED)) {
+    const executor = load<u32>(asker, HOME_EXECUTOR);
     store<u32>(record, status, INVOCATION_RESPONSE);
-    dropVma(record, load<u32>(record, INVOCATION_REQUEST), load<u32>(asker, HOME_EXECUTOR));
+    const isFull = dropVma(record, load<u32>(record, INVOCATION_REQUEST), executor);
     store<u32>(record, 0, INVOCATION_REQUEST);
+    if (isFull) spill(executor);
     return OK;
   }
   if (stateOf(record) == INVOCATION_ARRIVED) return WRONG_STATE;
@@ -493,8 +540,6 @@ export function invocationForget(handle: u32, asker: u32): u32 {
   if (!mayAsk(asker)) return STALE_PD;
   const record = ownRecord(handle, asker);
   if (failed(record)) return record;
-  const parent = load<u32>(record, INVOCATION_PARENT);
-  if (parent != 0) leaveParent(parent, record);
   abandon(record, load<u32>(asker, HOME_EXECUTOR));
   return OK;
 }
@@ -519,22 +564,23 @@ export function dropChildren(parent: u32): void {
   for (let i: u32 = 0; i < <u32>INVOCATIONS_MAX; i++) {
     const record = load<u32>(parent, HOME_CHILDREN);
     if (record == 0) break;
-    leaveParent(parent, record);
     abandon(record, executor);
   }
 }
 
-/** Who asked is gone. No thread is ended in here before it is known what is left to do: see recovery.ts. */
-// @ts-ignore: decorator
-@inline
+/** Who asked is gone: one that is over is freed, one that is not becomes an orphan. */
 export function abandon(record: u32, executor: u32): void {
-  const isOver = stateOf(record) == INVOCATION_ARRIVED || take(handleOf(record), INVOCATION_ARRIVED);
-  if (isOver) {
+  const flags = load<u32>(record, INVOCATION_FLAGS);
+  // One that was run inside has nobody else to end it: see `invocationArrive`.
+  const isInside = (flags & INVOCATION_IS_INSIDE) != 0 && stateOf(record) == INVOCATION_RUNNING;
+  if (isInside || stateOf(record) == INVOCATION_ARRIVED || take(handleOf(record), INVOCATION_ARRIVED)) {
     freeRecord(record, executor);
     return;
   }
+  const parent = load<u32>(record, INVOCATION_PARENT);
+  if (parent != 0) leaveParent(parent, record);
   store<u64>(record, 0, INVOCATION_PARENT);
-  store<u32>(record, load<u32>(record, INVOCATION_FLAGS) | INVOCATION_IS_ORPHAN, INVOCATION_FLAGS);
+  store<u32>(record, flags | INVOCATION_IS_ORPHAN, INVOCATION_FLAGS);
   interrupt(record);
 }
 

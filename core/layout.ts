@@ -73,7 +73,7 @@ export const VTE_SHIFT = 5;
 export const VTE_SIZE = 32;
 /** Base of the owner's home, which is the identity of a PD; 0 when the VMA is free. */
 export const VTE_OWNER = 0;
-/** Owner of a VMA whose owner is gone while it is still granted to others; the last of them frees it. */
+/** Owner of a VMA whose owner is gone while it is still granted to others. */
 export const OWNER_NOBODY = 1;
 /** Address behind the last byte that may be read (0: none); what the guard compares with. */
 export const VTE_READ_END = 4;
@@ -81,8 +81,12 @@ export const VTE_READ_END = 4;
 export const VTE_WRITE_END = 8;
 /** start + length, the exact bound whatever the permissions. */
 export const VTE_END = 12;
-/** To how many PDs this VMA is granted beside its owner. */
+/**
+ * To how many PDs this VMA is granted beside its owner; with GRANTS_ORPHAN once the owner is gone, and then the last of them
+ * frees it.
+ */
 export const VTE_GRANTS = 16;
+export const GRANTS_ORPHAN = 0x4000_0000;
 /** Links of the owner's list while mapped; VTE_NEXT links the free list otherwise. */
 export const VTE_NEXT = 20;
 export const VTE_PREVIOUS = 24;
@@ -226,7 +230,7 @@ export const INVOCATION_ASKER = 20;
 /** Base and handle of the PD that started it; 0 for a root invocation. */
 export const INVOCATION_PARENT = 24;
 export const INVOCATION_PARENT_PD = 28;
-/** Control block of the executor that runs it, and base of its home. */
+/** Control block of the executor that runs it, and base of its home: 0 before it was entered and after it was left. */
 export const INVOCATION_EXECUTOR = 32;
 export const INVOCATION_HOME = 36;
 /** Latest end, as CONTROL_NOW_MS. */
@@ -247,6 +251,8 @@ export const INVOCATION_FLAGS = 72;
 export const INVOCATION_IS_HTTP = 1;
 /** Who asked is gone: nobody takes the response. Set and read by the thread that asked. */
 export const INVOCATION_IS_ORPHAN = 2;
+/** Its parent runs it itself, and so it ends with its parent at the latest. Set and read by that thread. */
+export const INVOCATION_IS_INSIDE = 4;
 /** HTTP status that the function set; 0 for none. */
 export const INVOCATION_HTTP_STATUS = 76;
 // INVOCATION_STATE

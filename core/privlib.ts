@@ -28,6 +28,7 @@ export {
   invocationSetFields,
   invocationState,
   invocationTake,
+  invocationTakeInside,
 } from './invocation';
 export {
   executorCreate,

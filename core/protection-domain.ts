@@ -6,7 +6,8 @@
  * same slot of the PD table meanwhile).
  */
 import { reserveStack } from './address-space';
-import { isFunction, poolTrim } from './function';
+import { spill } from './free-lists';
+import { isFunction, trimPool } from './function';
 import { dropGrants, grant } from './grant';
 import { growPool, newHome, poolOf, popPool, pushPool, restoreHome } from './home';
 import { dropChildren } from './invocation';
@@ -122,9 +123,15 @@ export function pdCreate(descriptor: u32, asker: u32): u32 {
   return failed(base) ? base : load<u32>(base, HOME_PD);
 }
 
+/** The same for an asker that may; returns the base. */
+export function createPd(asker: u32, descriptor: u32): u32 {
+  return makePd(asker, descriptor);
+}
+
+/** The same, inline, for nested calls. From the last call on it neither loops nor calls. */
 // @ts-ignore: decorator
 @inline
-export function createPd(asker: u32, descriptor: u32): u32 {
+export function makePd(asker: u32, descriptor: u32): u32 {
   if (!isFunction(descriptor) || load<u32>(descriptor, FUNCTION_STATE) != FUNCTION_LIVE) return UNKNOWN_FUNCTION;
   // That of a root invocation is 1, and it is no nested call.
   const depth = load<u32>(asker, HOME_DEPTH) + 1;
@@ -140,6 +147,7 @@ export function createPd(asker: u32, descriptor: u32): u32 {
   const concurrency = load<u32>(descriptor, FUNCTION_CONCURRENCY);
   if (concurrency != 0 && atomic.add<u32>(descriptor, 1, FUNCTION_LIVE_PDS) >= concurrency) {
     atomic.sub<u32>(descriptor, 1, FUNCTION_LIVE_PDS);
+    store<u32>(base, PD_FREE, HOME_STATE);
     pushPool(pool, base);
     return CONCURRENCY_EXCEEDED;
   }
@@ -207,30 +215,29 @@ export function pdExit(handle: u32, asker: u32): u32 {
   const base = pdBase(handle);
   if (base == 0) return STALE_PD;
   if (load<u32>(base, HOME_STATE) != PD_RUNNING || load<u32>(base, HOME_CALLER) != asker) return WRONG_STATE;
-  exitPd(base);
+  endAbove(base);
+  store<u32>(base, PD_CREATED, HOME_STATE);
+  store<u32>(load<u32>(base, HOME_EXECUTOR), asker, EXECUTOR_CURRENT);
   return OK;
 }
 
+/** Destroys what still runs above a PD that runs. */
 // @ts-ignore: decorator
 @inline
-export function exitPd(base: u32): void {
+function endAbove(base: u32): void {
   const executor = load<u32>(base, HOME_EXECUTOR);
   if (load<u32>(executor, EXECUTOR_CURRENT) != base) unwind(executor, base);
-  store<u32>(base, PD_CREATED, HOME_STATE);
-  store<u32>(executor, load<u32>(base, HOME_CALLER), EXECUTOR_CURRENT);
 }
 
-/** Destroys what runs above a PD on its executor, innermost first. */
+/** Destroys what runs above a PD on its executor, innermost first. Can be taken up again. */
 function unwind(executor: u32, base: u32): void {
   reserveStack();
   for (let i: u32 = 0; i < <u32>PDS_MAX; i++) {
     const current = load<u32>(executor, EXECUTOR_CURRENT);
     if (current == base) return;
-    const caller = load<u32>(current, HOME_CALLER);
     // The host at the bottom: this PD was not on the stack of its executor.
-    if (caller == 0) unreachable();
+    if (load<u32>(current, HOME_STATE) != PD_RUNNING) unreachable();
     destroyPd(current);
-    store<u32>(executor, caller, EXECUTOR_CURRENT);
   }
 }
 
@@ -242,16 +249,37 @@ export function pdDestroy(handle: u32, asker: u32): u32 {
   return OK;
 }
 
-/** Each step can be repeated, so a stack overflow on the way leaves a PD that can be destroyed again. */
+/** Exits a PD if it runs, unmaps all that it owns, restores its home and puts that into its pool. */
+export function destroyPd(base: u32): void {
+  const isRunning = load<u32>(base, HOME_STATE) == PD_RUNNING;
+  const isRetired = letGo(base, isRunning);
+  closePd(base, isRunning, isRetired);
+}
+
+/**
+ * The first half of it: all that may overflow the stack before the PD is gone. It can be repeated, and a PD that ran still runs,
+ * so that it is destroyed with its caller at the latest. Returns whether its function is retired, for `closePd`.
+ */
 // @ts-ignore: decorator
 @inline
-export function destroyPd(base: u32): void {
-  const descriptor = load<u32>(base, HOME_FUNCTION);
-  const executor = load<u32>(base, HOME_EXECUTOR);
+export function letGo(base: u32, isRunning: bool): bool {
+  if (isRunning) endAbove(base);
   if (load<u32>(base, HOME_CHILDREN) != 0) dropChildren(base);
   if (load<u32>(base, HOME_GRANTS) != 0) dropGrants(base);
-  dropOwned(base);
+  const isRetired = load<u32>(load<u32>(base, HOME_FUNCTION), FUNCTION_STATE) == FUNCTION_RETIRED;
+  if (isRetired) reserveStack();
+  return isRetired;
+}
+
+/** The second half. It calls nothing before the home is in its pool, and can be repeated where its thread was ended before. */
+// @ts-ignore: decorator
+@inline
+export function closePd(base: u32, isRunning: bool, isRetired: bool): void {
+  const descriptor = load<u32>(base, HOME_FUNCTION);
+  const executor = load<u32>(base, HOME_EXECUTOR);
+  const isFull = dropOwned(base);
   restoreHome(base, descriptor);
+  if (isRunning) store<u32>(executor, load<u32>(base, HOME_CALLER), EXECUTOR_CURRENT);
   store<u32>(base, 0, HOME_PD);
   store<u32>(base, PD_FREE, HOME_STATE);
   store<u32>(executor, load<u32>(executor, EXECUTOR_PDS) - 1, EXECUTOR_PDS);
@@ -259,7 +287,8 @@ export function destroyPd(base: u32): void {
   const pool = poolOf(executor, descriptor);
   store<u64>(pool, load<u64>(pool, POOL_DESTROYED) + 1, POOL_DESTROYED);
   pushPool(pool, base);
-  if (load<u32>(descriptor, FUNCTION_STATE) == FUNCTION_RETIRED) poolTrim(executor, descriptor, 0);
+  if (isRetired) trimPool(executor, descriptor, 0);
+  if (isFull) spill(executor);
 }
 
 /**

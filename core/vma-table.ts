@@ -8,22 +8,19 @@
  * The exported operations of the hot path call nothing that could overflow the stack after the first change: what they
  * use is inlined, and the slow path (`refill`) reserves its stack first.
  */
-import { lock, unlock } from './address-space';
-import { refill } from './free-lists';
+import { freeMax, refill, spill } from './free-lists';
 import { grantSlot } from './grant';
 import {
   CLASS_SHIFT_MAX,
   CLASS_SHIFT_MIN,
   CONTROL_NOW_MS,
-  CONTROL_SHARED_FREE,
   EXECUTOR_CURRENT,
   EXECUTOR_FREE,
   EXECUTOR_VMAS,
   FAULT_CANCELLED,
   FAULT_DEADLINE,
-  FREE_LIST_BYTES_MAX,
-  FREE_LIST_MAX,
   FUNCTION_VMA_BYTES_MAX,
+  GRANTS_ORPHAN,
   GRANULE_SHIFT,
   GRANULE_TABLE,
   HOME_DEADLINE_MS,
@@ -229,18 +226,19 @@ export function vmaUnmap(address: u32, asker: u32): u32 {
   const vte = ownVte(asker, address);
   if (failed(vte)) return vte;
   if (atomic.load<u32>(vte, VTE_GRANTS) != 0) return SHARED;
+  const executor = load<u32>(asker, HOME_EXECUTOR);
   unlink(vte, asker);
-  release(vte, load<u32>(asker, HOME_EXECUTOR));
+  if (release(vte, executor)) spill(executor);
   return OK;
 }
 
 /**
- * Puts a VMA that nobody has any more on the executor's free list; when that is full, half of it goes to the shared one.
- * Its thread can be ended where it waits for the lock, but then the VMA is on the list.
+ * Puts a VMA that nobody has any more on the executor's free list. Returns whether that is too long now: then call `spill`
+ * where all is done, or what is left to do can be done again, since that call may find no stack.
  */
 // @ts-ignore: decorator
 @inline
-export function release(vte: u32, executor: u32): void {
+export function release(vte: u32, executor: u32): bool {
   store<u32>(vte, 0, VTE_OWNER);
   store<u32>(vte, 0, VTE_READ_END);
   store<u32>(vte, 0, VTE_WRITE_END);
@@ -251,24 +249,7 @@ export function release(vte: u32, executor: u32): void {
   store<u32>(vte, load<u32>(list), VTE_NEXT);
   store<u32>(list, vte);
   store<u32>(list, count, 4);
-  const most = min<u32>(FREE_LIST_MAX, <u32>FREE_LIST_BYTES_MAX >>> shift);
-  if (count > most) spill(executor, list, shift, count - (most >>> 1));
-}
-
-/** Moves the first `count` VMAs of an executor's free list to the shared one. */
-// @ts-ignore: decorator
-@inline
-function spill(executor: u32, list: u32, shift: u32, count: u32): void {
-  const shared = CONTROL_SHARED_FREE + ((shift - CLASS_SHIFT_MIN) << 2);
-  lock(executor);
-  const first = load<u32>(list);
-  let last = first;
-  for (let i: u32 = 1; i < count; i++) last = load<u32>(last, VTE_NEXT);
-  store<u32>(list, load<u32>(last, VTE_NEXT));
-  store<u32>(list, load<u32>(list, 4) - count, 4);
-  store<u32>(last, load<u32>(shared), VTE_NEXT);
-  store<u32>(shared, first);
-  unlock();
+  return count > freeMax(shift);
 }
 
 /** Changes what the owner may do. SHARED when that would take something away while others hold it too. */
@@ -318,25 +299,30 @@ export function isShared(vte: u32): bool {
   return atomic.load<u32>(vte, VTE_GRANTS) != 0;
 }
 
-/** Unmaps all that a PD owns. What is still granted to others stays until the last of them lets go. */
+/**
+ * Unmaps all that a PD owns. What is still granted to others stays until the last of them lets go. Can be taken up again where
+ * its thread was ended, and calls nothing. Returns what `release` does.
+ */
 // @ts-ignore: decorator
 @inline
-export function dropOwned(owner: u32): void {
+export function dropOwned(owner: u32): bool {
   const executor = load<u32>(owner, HOME_EXECUTOR);
+  let isFull = false;
   for (let vte = load<u32>(owner, HOME_OWNED); vte != 0; vte = load<u32>(owner, HOME_OWNED)) {
-    // The list is shortened first, so that this can be taken up again where a stack overflow ended it.
     store<u32>(owner, load<u32>(vte, VTE_NEXT), HOME_OWNED);
-    if (atomic.load<u32>(vte, VTE_GRANTS) == 0) release(vte, executor);
-    else orphan(vte, executor);
+    const isLast = atomic.load<u32>(vte, VTE_GRANTS) == 0 || orphan(vte);
+    if (isLast && release(vte, executor)) isFull = true;
   }
+  return isFull;
 }
 
-function orphan(vte: u32, executor: u32): void {
-  atomic.store<u32>(vte, OWNER_NOBODY, VTE_OWNER);
-  // The last holder may have let go between the look at the count and the store: then this is the last.
-  if (atomic.load<u32>(vte, VTE_GRANTS) == 0 && atomic.cmpxchg<u32>(vte, OWNER_NOBODY, 0, VTE_OWNER) == OWNER_NOBODY) {
-    release(vte, executor);
-  }
+/** The owner of a shared VMA is gone. Returns whether nobody has it any more. */
+// @ts-ignore: decorator
+@inline
+function orphan(vte: u32): bool {
+  store<u32>(vte, OWNER_NOBODY, VTE_OWNER);
+  // In one word with the count: either this sees that it is 0 by now, or the last holder sees that there is no owner.
+  return atomic.add<u32>(vte, GRANTS_ORPHAN, VTE_GRANTS) == 0;
 }
 
 /**

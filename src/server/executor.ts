@@ -461,8 +461,8 @@ export class Executor {
    * callee must not need a stack of its own, or holds the executor.
    */
   runFor(handle: number, asker: number): boolean {
-    const record = this.privLib.invocationTake(handle, this.control);
-    if (record === 0) return false;
+    const record = this.privLib.invocationTakeInside(handle, asker);
+    if (failed(record)) return false;
     try {
       this.#runInside(record, asker);
     } finally {

@@ -32,12 +32,13 @@ export interface PrivLib {
   offerPop(executor: number): number;
   invocationNew(id: number, request: number, fields: number, flags: number, queuedUs: number, asker: number): number;
   invocationTake(handle: number, executor: number): number;
+  invocationTakeInside(handle: number, asker: number): number;
   invocationEnter(record: number, descriptor: number, asker: number): number;
   invocationLeave(record: number, response: number, bytesMax: number, base: number, asker: number): number;
   invocationAbort(record: number, status: number, base: number, asker: number): number;
   invocationSetFields(record: number, fields: number, httpStatus: number, host: number): number;
-  invocationEnd(record: number): void;
-  invocationArrive(record: number, executor: number): void;
+  invocationEnd(record: number): number;
+  invocationArrive(record: number, executor: number): number;
   invocationArrived(executor: number): number;
   invocationState(handle: number, asker: number): number;
   invocationRecord(handle: number, asker: number): number;
