@@ -4,9 +4,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { LogRecord } from 'jord';
-import { Jord, JordError } from 'jord';
+import { Cancellation, Jord, JordError } from 'jord';
+import { assemble } from './guard/testing-wat.ts';
 
 const SOURCE = `
 import { Request, Response, log } from "jord";
@@ -37,6 +39,10 @@ test('deploys source, invokes, reports a fault, keeps functions over a restart',
     assert.equal(info.name, 'bracket');
     assert.deepEqual(jord.list(), [jord.inspect('bracket')]);
     assert.equal(Buffer.from(await jord.invoke('bracket', Buffer.from('grüße'))).toString(), '<grüße>');
+    // Its executor is another thread, and what it logs comes by itself.
+    for (const started = performance.now(); records.length === 0; await delay(1)) {
+      assert.ok(performance.now() - started < 10_000, 'nothing is logged');
+    }
     assert.deepEqual(records.at(-1), { level: 'info', function: 'bracket', message: 'called' });
     await assert.rejects(jord.invoke('bracket'), (error) => {
       assert.ok(error instanceof JordError && error.code === 'FUNCTION_FAULT');
@@ -120,3 +126,68 @@ test('the first example of docs/embedding.md runs as it stands there', async () 
   });
   assert.equal((await run).stdout, 'Hello, world!\n');
 });
+
+const ECHO = assemble('(module (memory 1) (func (export "handle") (param i32 i32) (result i32) (local.get 0)))');
+const ENDLESS = assemble(
+  '(module (memory 1) (func (export "handle") (param i32 i32) (result i32) (loop (br 0)) (i32.const 0)))',
+);
+
+async function start(executors: number): Promise<Jord> {
+  const jord = await Jord.start({ executors });
+  await jord.deploy('echo', ECHO);
+  await jord.deploy('endless', ENDLESS, { deadlineMs: 30 });
+  return jord;
+}
+
+test('submit calls back once, and not before it returns; what is known at once is thrown', async () => {
+  const jord = await start(1);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const answers: string[] = [];
+  let hasReturned = false;
+  const take = (error: JordError | undefined, response: Uint8Array | undefined): void => {
+    assert.ok(hasReturned && (error === undefined) !== (response === undefined));
+    answers.push(error?.code ?? String(response));
+    if (answers.length === 3) resolve();
+  };
+  const cancellation = new Cancellation();
+  jord.submit('echo', Uint8Array.of(1, 2), take);
+  jord.submit('endless', new Uint8Array(0), take);
+  jord.submit('endless', new Uint8Array(0), take, { cancellation });
+  hasReturned = true;
+  cancellation.cancel();
+  await promise;
+  assert.deepEqual(answers.sort(), ['1,2', 'DEADLINE_EXCEEDED', 'INVOCATION_CANCELLED']);
+  const never = (): void => assert.fail('nothing was begun');
+  assert.throws(() => jord.submit('other', new Uint8Array(0), never), { code: 'FUNCTION_UNKNOWN' });
+  assert.throws(() => jord.submit('echo', new Uint8Array(0), never, { deadlineMs: 0 }), { code: 'BAD_OPTION' });
+  await jord.stop();
+  assert.throws(() => jord.submit('echo', new Uint8Array(0), never), { code: 'SERVER_STOPPED' });
+});
+
+for (const executors of [0, 1]) {
+  test(`invokeAll keeps the order, and errors in their places, with ${executors} executors`, async () => {
+    const jord = await start(executors);
+    const requests = Array.from({ length: 3000 }, (_, i) => new Uint8Array(Uint16Array.of(i).buffer));
+    assert.deepEqual(await jord.invokeAll('echo', requests), requests);
+    const failed = await jord.invokeAll('endless', requests.slice(0, 3), { deadlineMs: 5 });
+    for (const error of failed) assert.ok(error instanceof JordError && error.code === 'DEADLINE_EXCEEDED');
+    assert.deepEqual(await jord.invokeAll('echo', []), []);
+    await assert.rejects(jord.invokeAll('other', requests), { code: 'FUNCTION_UNKNOWN' });
+    await jord.stop();
+  });
+
+  test(`invokeInline runs on the calling thread, with ${executors} executors`, async () => {
+    const jord = await start(executors);
+    assert.deepEqual(jord.invokeInline('echo', Uint8Array.of(7)), Uint8Array.of(7));
+    assert.throws(() => jord.invokeInline('endless'), { code: 'DEADLINE_EXCEEDED' });
+    const { functions } = await jord.stats();
+    assert.deepEqual(
+      functions.map(({ name, invocations, faults }) => [name, invocations, faults]),
+      [
+        ['echo', 1, {}],
+        ['endless', 1, { deadline: 1 }],
+      ],
+    );
+    await jord.stop();
+  });
+}
