@@ -16,7 +16,13 @@ import {
   VTE_SHIFT,
   VTE_WRITE_END,
 } from '../core/layout.ts';
-import { createAddressSpace, failed, instantiatePrivLib, type PrivLib } from '../src/server/privlib.ts';
+import {
+  type AddressSpace,
+  createAddressSpace,
+  failed,
+  instantiatePrivLib,
+  type PrivLib,
+} from '../src/server/privlib.ts';
 
 export interface TestFunction {
   readonly descriptor: number;
@@ -27,7 +33,22 @@ export interface TestFunction {
   readonly globalsSize: number;
 }
 
+/** What a function may have; 0 is no limit. */
+export interface FunctionLimits {
+  readonly homesMax?: number;
+  readonly concurrency?: number;
+  readonly vmaBytesMax?: number;
+}
+
+/** An executor and its own PD. */
+export interface TestExecutor {
+  readonly control: number;
+  readonly host: number;
+}
+
 export class Fixture {
+  /** What another thread needs. */
+  readonly space: AddressSpace;
   readonly privLib: PrivLib;
   readonly memory: WebAssembly.Memory;
   readonly view: DataView;
@@ -37,6 +58,7 @@ export class Fixture {
 
   constructor(options: { callDepthMax?: number } = {}) {
     const space = createAddressSpace({ callDepthMax: options.callDepthMax ?? 64 });
+    this.space = space;
     this.memory = space.memory;
     this.view = new DataView(space.memory.buffer);
     this.bytes = new Uint8Array(space.memory.buffer);
@@ -49,11 +71,22 @@ export class Fixture {
     return this.view.getUint32(address, true);
   }
 
+  setWord(address: number, value: number): void {
+    this.view.setUint32(address, value, true);
+  }
+
+  addExecutor(): TestExecutor {
+    const control = this.privLib.executorCreate();
+    if (failed(control)) throw new Error(`executorCreate: ${control}`);
+    return { control, host: this.privLib.executorHost(control) };
+  }
+
   /** A function without code whose template holds what `fill` writes (and marks). */
   makeFunction(
     fill: (base: number, made: TestFunction) => void = () => {},
     memoryLimit = 131072,
     timeoutMs = 10_000,
+    limits: FunctionLimits = {},
   ): TestFunction {
     const chunkShift = 9;
     const globalsSize = 64;
@@ -70,15 +103,15 @@ export class Fixture {
       globalsSize,
       1,
       timeoutMs,
-      0,
-      0,
+      limits.concurrency ?? 0,
+      limits.vmaBytesMax ?? 0,
     );
     if (failed(descriptor)) throw new Error(`functionCreate: ${descriptor}`);
     const made = { descriptor, headerSize, memoryLimit, mapOffset, chunkShift, globalsSize };
     const template = this.privLib.pdCreate(descriptor, this.host);
     if (failed(template)) throw new Error(`pdCreate: ${template}`);
     fill(this.privLib.pdHome(template), made);
-    const status = this.privLib.functionSeal(template, globalsSize, 1000, this.host);
+    const status = this.privLib.functionSeal(template, globalsSize, limits.homesMax ?? 1000, this.host);
     if (status !== 0) throw new Error(`functionSeal: ${status}`);
     this.privLib.pdDestroy(template, this.host);
     return made;
