@@ -5,6 +5,7 @@ const EXPERIMENTS: Readonly<Record<string, () => Promise<{ readonly experiment: 
   call: () => import('./call.ts'),
   guard: () => import('./guard.ts'),
   deploy: () => import('./deploy.ts'),
+  dispatch: () => import('./dispatch.ts'),
   http: () => import('./http.ts'),
   overload: () => import('./overload.ts'),
 };

@@ -38,8 +38,8 @@ export function checkFetchAllow(list: readonly string[]): readonly string[] {
 }
 
 /**
- * Whether a function with this list, as `checkFetchAllow` returns it, may fetch from `url`. To be asked again for each place that
- * a redirection leads to. A URL with a user name or password is never allowed.
+ * Whether a function with this list, as `checkFetchAllow` returns it, may fetch from `url`. A URL with a user name or password
+ * is never allowed.
  */
 export function isAllowed(list: readonly string[], url: URL): boolean {
   const { protocol, origin } = url;

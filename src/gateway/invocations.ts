@@ -32,7 +32,8 @@ export class Invocation extends Cancellation {
 export class Invocations {
   /** Connections that have had an invocation, and what is under way on each. */
   readonly #connections = new Map<Socket, Set<Invocation>>();
-  #count = 0;
+  /** One word, which other threads may read. */
+  readonly #counter: Int32Array;
   /** Whether none may begin any more. */
   #isCutOff = false;
   /** Those that were cut off and have not ended, and how many have, by function. */
@@ -40,9 +41,13 @@ export class Invocations {
   readonly #cutOffCounts = new Map<string, number>();
   #ended: (() => void) | undefined;
 
+  constructor(counter: Int32Array = new Int32Array(1)) {
+    this.#counter = counter;
+  }
+
   /** How many are under way. */
   get count(): number {
-    return this.#count;
+    return this.#counter[0] ?? 0;
   }
 
   /** To be called before the invocation is handed to the worker server. Throws when it must not begin any more. */
@@ -53,7 +58,7 @@ export class Invocations {
     const siblings = this.#connections.get(socket) ?? this.#watch(socket);
     const invocation = new Invocation(functionName, siblings);
     siblings.add(invocation);
-    this.#count += 1;
+    this.#counter[0] = this.count + 1;
     return invocation;
   }
 
@@ -61,8 +66,8 @@ export class Invocations {
   end(invocation: Invocation): void {
     invocation.siblings.delete(invocation);
     if (this.#isCutOff) this.#cutOff.delete(invocation);
-    this.#count -= 1;
-    if (this.#count === 0) this.#ended?.();
+    this.#counter[0] = this.count - 1;
+    if (this.count === 0) this.#ended?.();
   }
 
   /** What an invocation failed with, as its client is to see it: those that were cut off say that the server stops. */
@@ -75,7 +80,7 @@ export class Invocations {
 
   /** Returns once none is under way. One waits at a time. */
   async whenEnded(): Promise<void> {
-    if (this.#count === 0) return;
+    if (this.count === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#ended = resolve;
     await promise;

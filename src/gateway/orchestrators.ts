@@ -15,6 +15,8 @@ const READY_LOOK_MS = 20;
 
 interface Thread {
   readonly worker: Worker;
+  /** How many invocations are under way there. */
+  readonly counter: Int32Array;
   readonly closed: Promise<CloseReport>;
 }
 
@@ -64,7 +66,8 @@ function tell(worker: Worker, message: ToOrchestratorThread): void {
 async function startThread(worker: LocalWorkerServer, index: number, options: GatewayOptions): Promise<Thread> {
   const orchestrator = worker.connectOrchestrator(index);
   const { log, isReady: _isReady, ...portable } = options;
-  const gateway: PortableGatewayOptions = portable;
+  const counter = new Int32Array(new SharedArrayBuffer(4));
+  const gateway: PortableGatewayOptions = { ...portable, counter };
   const workerData: OrchestratorThreadData = { orchestrator, gateway };
   const thread = new Worker(new URL('./orchestrator-thread.ts', import.meta.url), {
     execArgv: [],
@@ -86,7 +89,7 @@ async function startThread(worker: LocalWorkerServer, index: number, options: Ga
   });
   thread.on('exit', () => closed.resolve({ cutOff: [] }));
   await listening.promise;
-  return { worker: thread, closed: closed.promise };
+  return { worker: thread, counter, closed: closed.promise };
 }
 
 function together(first: Gateway, threads: readonly Thread[]): Gateway {
@@ -95,7 +98,7 @@ function together(first: Gateway, threads: readonly Thread[]): Gateway {
     url: first.url,
     port: first.port,
     get invocations() {
-      return first.invocations;
+      return threads.reduce((sum, { counter }) => sum + (counter[0] ?? 0), first.invocations);
     },
     close: (graceMs = CLOSE_GRACE_MS_DEFAULT) => {
       closed ??= closeAll(first, threads, graceMs);

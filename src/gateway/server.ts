@@ -59,6 +59,8 @@ export interface GatewayOptions {
   /** Gets failures of the server itself, and each request with `accessLog`. */
   readonly log?: (record: GatewayLogRecord) => void;
   readonly accessLog?: boolean;
+  /** A word of shared memory in which it keeps the number of invocations under way, for other threads to read. */
+  readonly counter?: Int32Array;
   /** What `GET /readyz` says while the gateway is open. Default: ready. */
   readonly isReady?: () => boolean;
 }
@@ -94,7 +96,7 @@ declare module 'fastify' {
 export async function startGateway(worker: WorkerServer, options: GatewayOptions): Promise<Gateway> {
   const app = createApp(options);
   const access = new Access(options.token);
-  const invocations = new Invocations();
+  const invocations = new Invocations(options.counter);
   statusRoutes(app, worker, access, options.isReady ?? (() => true));
   functionsRoutes(app, worker, access, options.moduleLimitBytes ?? MODULE_LIMIT_BYTES_DEFAULT);
   invokeRoutes(app, worker, access, invocations);

@@ -24,10 +24,10 @@ import {
   RING_SIZE,
   RING_TABLE,
 } from '../../core/layout.ts';
-import { CALLEE_CANCELLED, CALLEE_DEADLINE, OK } from '../../core/status.ts';
+import { CALLEE_CANCELLED, CALLEE_DEADLINE, CALLEE_EXECUTOR_LOST, OK } from '../../core/status.ts';
 import { JordError } from '../errors.ts';
 import { faultError, statusError } from './errors.ts';
-import { type Executor, invokedFromInside } from './executor.ts';
+import { type Executor, FUNCTION_ID_FIRST, invokedFromInside } from './executor.ts';
 import { decodeFault, decodeHeaders, readText, writeRequestFields } from './fields.ts';
 import { Fifo } from './fifo.ts';
 import { failed } from './privlib.ts';
@@ -69,7 +69,7 @@ export type Answer = (error: JordError | undefined, result: InvokeResult | undef
 
 interface Pending {
   readonly handle: number;
-  readonly name: string;
+  readonly target: DispatchedFunction;
   readonly answer: Answer;
   readonly queuedMs: number;
   readonly deadlineMs: number;
@@ -127,7 +127,7 @@ export class Dispatcher {
   outstandingByName(): ReadonlyMap<string, number> {
     const counts = new Map<string, number>();
     for (const pending of this.#pending) {
-      if (pending !== undefined) counts.set(pending.name, (counts.get(pending.name) ?? 0) + 1);
+      if (pending !== undefined) counts.set(pending.target.name, (counts.get(pending.target.name) ?? 0) + 1);
     }
     return counts;
   }
@@ -153,10 +153,9 @@ export class Dispatcher {
     this.#executor.words[(this.#executor.hostBase + HOME_END_MS) >>> 2] = clockWord(nowMs) + restMs + 1;
     const handle = this.#enqueue(target, body, options.http, nowMs);
     const deadlineMs = nowMs + restMs + 1;
-    const { name } = target;
     const pending: Pending = {
       handle,
-      name,
+      target,
       answer,
       queuedMs: nowMs,
       deadlineMs,
@@ -297,7 +296,10 @@ export class Dispatcher {
     pending.answer(undefined, { body, status: status === 0 ? undefined : status, headers });
   }
 
-  #errorOf({ name, hasExpired }: Pending, response: number, fields: string | undefined): JordError {
+  #errorOf({ target, hasExpired }: Pending, response: number, fields: string | undefined): JordError {
+    const { id, name } = target;
+    // Whoever ran it cannot count that any more.
+    if (response === CALLEE_EXECUTOR_LOST) this.#executor.host.countFault(id - FUNCTION_ID_FIRST, 'executor-lost');
     if (hasExpired && response === CALLEE_CANCELLED) return statusError(CALLEE_DEADLINE, name);
     return fields === undefined ? statusError(response, name) : faultError(decodeFault(fields));
   }
@@ -324,7 +326,7 @@ export class Dispatcher {
     const { privLib, hostBase } = this.#executor;
     if (privLib.invocationForget(pending.handle, hostBase) !== OK) return;
     this.#close(pending);
-    pending.answer(statusError(CALLEE_CANCELLED, pending.name), undefined);
+    pending.answer(statusError(CALLEE_CANCELLED, pending.target.name), undefined);
   }
 
   /** Cancels all that is outstanding, with this error. */
@@ -333,7 +335,7 @@ export class Dispatcher {
     for (const pending of this.#pending) {
       if (pending === undefined || privLib.invocationForget(pending.handle, hostBase) !== OK) continue;
       this.#close(pending);
-      pending.answer(makeError(pending.name), undefined);
+      pending.answer(makeError(pending.target.name), undefined);
     }
   }
 

@@ -21,6 +21,7 @@ import {
   INVOCATION_FLAGS,
   INVOCATION_FUNCTION,
   INVOCATION_IS_HTTP,
+  INVOCATION_PARENT,
   INVOCATION_QUEUED_US,
   INVOCATION_REQUEST,
 } from '../../core/layout.ts';
@@ -443,6 +444,8 @@ export class Executor {
 
   #end({ loaded, record, base, startedUs, exchange }: Begun, fault: Fault | undefined): number {
     this.faults.passing = undefined;
+    // Of a root invocation the caller learns the details, of another one nobody else does.
+    if (fault !== undefined && this.word(record + INVOCATION_PARENT) !== 0) this.faults.report(fault);
     const queuedUs = this.#doubles[(record + INVOCATION_QUEUED_US) >>> 3] ?? 0;
     const endedUs = monotonicUs();
     if (exchange !== undefined) this.#exchanges.delete(base);

@@ -4,6 +4,7 @@ import {
   ACCESS_WRITE,
   FAULT_ACCESS,
   FAULT_ATOMIC_WAIT,
+  FAULT_CANCELLED,
   FAULT_DEADLINE,
   FAULT_GROW_REFUSED,
   FAULT_SEGMENT,
@@ -36,6 +37,7 @@ export const INTERNAL_ERROR_STATUS: number = CALLEE_INTERNAL_ERROR;
 /** Names come from the module. Longer ones are cut. */
 const NAME_LENGTH_MAX = 200;
 const DEADLINE_REASON = 'its deadline has passed';
+const CANCELLED_REASON = 'it was cancelled';
 /** Functions that the guard adds, with the module's name before. */
 const GUARD_FUNCTION = /(?:^|\.)jord:[a-z.-]+(?: \d+)?$/;
 /** V8's words for a stack overflow. */
@@ -97,7 +99,7 @@ export function deadlinePassed(name: string): Fault {
 export function invocationCancelled(name: string): Fault {
   return {
     status: CALLEE_CANCELLED,
-    details: { function: name, fault: 'cancelled', reason: 'it was cancelled', backtrace: [] },
+    details: { function: name, fault: 'cancelled', reason: CANCELLED_REASON, backtrace: [] },
   };
 }
 
@@ -120,6 +122,7 @@ type Refusal = Omit<FaultDetails, 'function' | 'backtrace'>;
 const REFUSAL_STATUS: Readonly<Partial<Record<FaultDetails['fault'], number>>> = {
   'memory-access': CALLEE_MEMORY_FAULT,
   deadline: CALLEE_DEADLINE,
+  cancelled: CALLEE_CANCELLED,
 };
 
 /** What the guard (or PrivLib) recorded before its `unreachable`; undefined when the trap was not the guard's. */
@@ -140,6 +143,7 @@ function describeRefusal(kind: number, addressWord: number, access: number, memo
     return { fault: 'atomic-wait', reason: 'memory.atomic.wait is not allowed: it would block the executor' };
   }
   if (kind === FAULT_DEADLINE) return { fault: 'deadline', reason: DEADLINE_REASON };
+  if (kind === FAULT_CANCELLED) return { fault: 'cancelled', reason: CANCELLED_REASON };
   if (kind === FAULT_SEGMENT) return { fault: 'trap', reason: 'memory.init of a data segment that was dropped' };
   return undefined;
 }

@@ -10,6 +10,7 @@ import { functionUnknown } from '../functions/name.ts';
 import { type DispatchedFunction, Dispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { Executor, LONE_EXECUTOR } from './executor.ts';
 import type { AddressSpace } from './privlib.ts';
+import { type FaultKind, ThreadStats } from './stats.ts';
 import type {
   DeployOptions,
   FunctionInfo,
@@ -36,6 +37,8 @@ export interface OrchestratorData {
   readonly functions: readonly KnownFunction[];
   readonly index: number;
   readonly port: MessagePort;
+  /** Its counters, as ThreadStats. */
+  readonly stats: SharedArrayBuffer;
 }
 
 /** What the main thread can do for another one; answered in order of completion. */
@@ -176,10 +179,12 @@ export class OrchestratorServer implements WorkerServer {
   readonly #requests = new Map<number, (result: unknown, error: PlainError | undefined) => void>();
   #lastId = 0;
 
-  constructor({ addressSpace, executors, settings, functions, index, port }: OrchestratorData) {
+  constructor({ addressSpace, executors, settings, functions, index, port, stats }: OrchestratorData) {
     this.#port = port;
     this.#index = index;
-    this.#executor = new Executor(addressSpace, LONE_EXECUTOR);
+    const counters = new ThreadStats(stats);
+    const countFault = (functionIndex: number, fault: FaultKind): void => counters.fault(functionIndex, fault);
+    this.#executor = new Executor(addressSpace, { ...LONE_EXECUTOR, countFault });
     this.#dispatcher = new Dispatcher(this.#executor, executors, settings);
     this.#learn(functions);
     port.on('message', (message: ToOrchestrator) => this.#take(message));

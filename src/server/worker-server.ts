@@ -84,6 +84,7 @@ export class LocalWorkerServer implements WorkerServer {
   /** That of the main thread: initialises functions, and runs what is invoked inline. */
   readonly #executor: Executor;
   readonly #inlineStats = new ThreadStats(ThreadStats.allocate());
+  readonly #orchestratorStats: ThreadStats[] = [];
   readonly #threads: ExecutorThreads;
   readonly #dispatcher: Dispatcher;
   readonly #orchestrators: OrchestratorLinks;
@@ -176,7 +177,9 @@ export class LocalWorkerServer implements WorkerServer {
     const { queueBound, outstandingMax, queueDelayMs, spinUs } = this.#settings;
     const settings = { queueBound, outstandingMax, queueDelayMs, spinUs };
     const addressSpace = this.#addressSpace;
-    return { addressSpace, executors, settings, functions: this.#knownFunctions(), index, port: port2 };
+    const stats = ThreadStats.allocate();
+    this.#orchestratorStats.push(new ThreadStats(stats));
+    return { addressSpace, executors, settings, functions: this.#knownFunctions(), index, port: port2, stats };
   }
 
   #knownFunctions(): KnownFunction[] {
@@ -359,7 +362,7 @@ export class LocalWorkerServer implements WorkerServer {
   #functionStats(name: string): FunctionStats {
     const { version, target } = this.#find(name);
     const { privLib } = this.#executor;
-    const threads = [this.#inlineStats, ...this.#threads.threadStats];
+    const threads = [this.#inlineStats, ...this.#orchestratorStats, ...this.#threads.threadStats];
     return {
       name,
       // Its initialisation was one too.
