@@ -68,7 +68,7 @@ import {
   VTE_OWNER,
 } from './layout';
 import { createPd, destroyPd, enterPd, exitPd } from './protection-domain';
-import { inboxPop, inboxPush, wake } from './queue';
+import { inboxPop, inboxPush, ringAdvance, wake } from './queue';
 import {
   CALLEE_BAD_RESPONSE,
   CALLEE_CANCELLED,
@@ -345,9 +345,10 @@ export function invocationSetFields(record: u32, fields: u32, httpStatus: u32, h
 
 /**
  * Sends one that was left or aborted back to who asked, also where that is the thread which ran it: a parent that waits for it
- * hears of it there.
+ * hears of it there. If it has a place in the ring, that is free before: who gets the answer finds the executor idle.
  */
 export function invocationEnd(record: u32): void {
+  ringAdvance(load<u32>(record, INVOCATION_EXECUTOR), handleOf(record));
   setState(record, INVOCATION_ENDED);
   inboxPush(load<u32>(record, INVOCATION_ASKER), record);
 }
