@@ -75,7 +75,7 @@ import {
   VTE_OWNER,
 } from './layout';
 import { createPd, destroyPd, enterPd } from './protection-domain';
-import { inboxPop, inboxPush, wake } from './queue';
+import { inboxPop, inboxPush, ringAdvance, wake } from './queue';
 import {
   CALLEE_BAD_RESPONSE,
   CALLEE_CANCELLED,
@@ -390,10 +390,12 @@ export function invocationSetFields(record: u32, fields: u32, httpStatus: u32, h
 
 /**
  * Sends one that was left or aborted back to who asked, also where that is the thread which ran it: a parent that waits for it
- * hears of it there. WRONG_STATE, having done nothing, when it was not.
+ * hears of it there. If it has a place in the ring, that is free before: who gets the answer finds the executor idle.
+ * WRONG_STATE, having done nothing, when it was not.
  */
 export function invocationEnd(record: u32): u32 {
   if (stateOf(record) != INVOCATION_RUNNING || load<u32>(record, INVOCATION_HOME) != 0) return WRONG_STATE;
+  ringAdvance(load<u32>(record, INVOCATION_EXECUTOR), handleOf(record));
   setState(record, INVOCATION_ENDED);
   inboxPush(load<u32>(record, INVOCATION_ASKER), record);
   return OK;

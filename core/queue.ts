@@ -120,18 +120,20 @@ export function ringLength(executor: u32): u32 {
   return atomic.load<u32>(executor, EXECUTOR_RING_TAIL) - atomic.load<u32>(executor, EXECUTOR_RING_HEAD);
 }
 
-/** The next entry of an executor's own ring, which stays there until `ringAdvance`; 0 for none. */
+/** The next entry of an executor's own ring, which stays there until `ringAdvance` or `invocationEnd`; 0 for none. */
 export function ringPeek(executor: u32): u32 {
   const head = load<u32>(executor, EXECUTOR_RING_HEAD);
   return head == atomic.load<u32>(executor, EXECUTOR_RING_TAIL) ? 0 : load<u32>(ringEntry(executor, head));
 }
 
 /**
- * Gives up the entry that `ringPeek` told of: it has run, or is suspended, or was stale. Wakes the orchestrator, since there is
- * room now: it may have got the invocation back before, and seen that the ring is full.
+ * Gives up the next entry of an executor's own ring, if it is this one: it has run, or is suspended, or was stale. Wakes the
+ * orchestrator, since there is room now.
  */
-export function ringAdvance(executor: u32): void {
-  atomic.store<u32>(executor, load<u32>(executor, EXECUTOR_RING_HEAD) + 1, EXECUTOR_RING_HEAD);
+export function ringAdvance(executor: u32, handle: u32): void {
+  const head = load<u32>(executor, EXECUTOR_RING_HEAD);
+  if (head == atomic.load<u32>(executor, EXECUTOR_RING_TAIL) || load<u32>(ringEntry(executor, head)) != handle) return;
+  atomic.store<u32>(executor, head + 1, EXECUTOR_RING_HEAD);
   const orchestrator = load<u32>(executor, EXECUTOR_ORCHESTRATOR);
   if (orchestrator != 0) wake(orchestrator);
 }

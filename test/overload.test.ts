@@ -96,3 +96,21 @@ test('what waits is dispatched when a place is free, however it became free', TI
   await assertQuiet(observed);
   await server.stop();
 });
+
+test('one that runs for long holds up nobody for whom another executor is free', TIMEOUT, async () => {
+  // On new servers, whose threads are slow at first.
+  for (let round = 0; round < 5; round++) {
+    const observed = await start({ executors: 2, queueBound: 2 });
+    const { server } = observed;
+    await server.deploy('one', ENDLESS, { concurrency: 1 });
+    const [running] = await occupy(observed, 1, 'one');
+    for (let i = 0; i < 20; i++) {
+      // Each is dispatched when the one before has just been answered.
+      await assert.rejects(server.invoke('one', EMPTY, { deadlineMs: 5000 }), { code: 'CONCURRENCY_EXCEEDED' });
+      assert.deepEqual(wordsOf(await server.invoke('echo', words(i), { deadlineMs: 5000 })), [i]);
+    }
+    running?.cancel();
+    await assertQuiet(observed);
+    await server.stop();
+  }
+});

@@ -27,7 +27,7 @@ export interface PrivLib {
   ringPush(executor: number, handle: number, bound: number): number;
   ringLength(executor: number): number;
   ringPeek(executor: number): number;
-  ringAdvance(executor: number): void;
+  ringAdvance(executor: number, handle: number): void;
   offerPush(executor: number, handle: number): number;
   offerPop(executor: number): number;
   invocationNew(id: number, request: number, fields: number, flags: number, queuedUs: number, asker: number): number;

@@ -155,11 +155,11 @@ export class RunLoop {
     const { privLib, control } = this.#executor;
     const ran = this.#runHandle(handle);
     if (ran === true) {
-      privLib.ringAdvance(control);
+      privLib.ringAdvance(control, handle);
       return true;
     }
     return ran.then((result) => {
-      privLib.ringAdvance(control);
+      privLib.ringAdvance(control, handle);
       return result;
     });
   }
