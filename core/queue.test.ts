@@ -54,7 +54,7 @@ test('property: a ring is a bounded queue, also where its indices wrap', () => {
       let next = handleOf(0);
       for (const now of steps) {
         if (now === 'advance') {
-          if (model.shift() !== undefined) privLib.ringAdvance(executor, 0);
+          if (model.shift() !== undefined) privLib.ringAdvance(executor, privLib.ringPeek(executor));
         } else {
           const hasRoom = model.length < Math.min(now.bound, RING_MAX);
           assert.equal(privLib.ringPush(executor, next, now.bound), hasRoom ? 1 : 0);
@@ -78,7 +78,7 @@ test('the bound of a ring counts the invocation that runs: its entry stays until
   assert.notEqual(privLib.invocationTake(privLib.ringPeek(executor), executor), 0);
   assert.equal(privLib.ringPush(executor, third, 2), 0, 'one runs, one waits');
   assert.equal(privLib.ringPush(executor, third, 1), 0, 'a smaller bound than there are entries');
-  privLib.ringAdvance(executor, 0);
+  privLib.ringAdvance(executor, privLib.ringPeek(executor));
   assert.equal(privLib.ringPush(executor, third, 2), 1);
   assert.equal(privLib.ringPeek(executor), second);
 });
@@ -96,7 +96,7 @@ test('rings and offers of different executors do not meet', () => {
   for (let i = 0; i < RING_MAX; i++) {
     for (const [e, control] of controls.entries()) {
       assert.equal(privLib.ringPeek(control), handleOf(e * 1000 + i));
-      privLib.ringAdvance(control, 0);
+      privLib.ringAdvance(control, privLib.ringPeek(control));
       assert.equal(privLib.offerPop(control), handleOf(e * 1000 + i));
     }
   }
@@ -190,7 +190,7 @@ test('a thread that has anything to do does not park, and who parks is woken by 
   const works: Record<string, { give: () => void; take: () => void; wakes: boolean }> = {
     'dispatched to it': {
       give: () => void privLib.ringPush(executor, handleOf(0), 1),
-      take: () => privLib.ringAdvance(executor, 0),
+      take: () => privLib.ringAdvance(executor, privLib.ringPeek(executor)),
       wakes: true,
     },
     'come back to it': { give: end, take: () => void privLib.invocationArrived(executor), wakes: true },
@@ -229,9 +229,12 @@ test('room in a ring wakes its orchestrator', () => {
   const fixture = new Fixture();
   const { privLib, executor } = fixture;
   const orchestrator = fixture.addExecutor();
+  privLib.ringBind(executor, orchestrator.control);
   privLib.ringPush(executor, handleOf(0), 1);
   assert.equal(privLib.executorPark(orchestrator.control), 1);
-  privLib.ringAdvance(executor, orchestrator.control);
+  privLib.ringAdvance(executor, handleOf(1));
+  assert.equal(fixture.word(orchestrator.control + EXECUTOR_DOORBELL), DOORBELL_PARKED, 'another one is at the head');
+  privLib.ringAdvance(executor, handleOf(0));
   assert.equal(fixture.word(orchestrator.control + EXECUTOR_DOORBELL), DOORBELL_AWAKE);
 });
 

@@ -103,7 +103,6 @@ function execute(): void {
     privLib.invocationAbort(record, 64 + (round++ % 8), 0, host);
     if (words[(record + INVOCATION_RESPONSE) >>> 2] !== 64 + ((round - 1) % 8)) Atomics.add(shared, WRONG, 1);
     privLib.invocationEnd(record);
-    privLib.ringAdvance(data.control, data.other);
     left = patience();
   }
 }
