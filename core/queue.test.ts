@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { takeCensus } from '../test/privlib-census.ts';
@@ -9,8 +10,11 @@ import {
   DONE,
   HANDLE_FIRST,
   PARKED,
+  PRODUCERS,
   type QueueWorkerData,
+  READY,
   RING_FULL,
+  ROUND,
   START,
   TAKEN,
   WRONG,
@@ -240,15 +244,15 @@ test('room in a ring wakes its orchestrator', () => {
 
 /** A thread of test/queue-worker.ts that waits for `start`. Rejects when it fails. */
 interface Part {
-  readonly worker: Worker;
   readonly ended: Promise<unknown>;
 }
 
-async function startPart(data: QueueWorkerData): Promise<Part> {
+async function startPart(t: TestContext, data: QueueWorkerData): Promise<Part> {
   const worker = new Worker(new URL('../test/queue-worker.ts', import.meta.url), { execArgv: [], workerData: data });
+  t.after(() => worker.terminate());
   const ended = once(worker, 'exit');
   await once(worker, 'message');
-  return { worker, ended };
+  return { ended };
 }
 
 /** Has the threads begin. */
@@ -257,7 +261,7 @@ function start(shared: Int32Array): void {
   Atomics.notify(shared, START);
 }
 
-/** Waits until all have ended; ends them and fails when that takes too long. */
+/** Waits until all have ended, and fails when that takes too long. */
 async function finish(parts: readonly Part[], shared: Int32Array, limitMs: number): Promise<void> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
@@ -268,11 +272,10 @@ async function finish(parts: readonly Part[], shared: Int32Array, limitMs: numbe
     await Promise.race([Promise.all(parts.map(({ ended }) => ended)), late]);
   } finally {
     clearTimeout(timer);
-    await Promise.all(parts.map(({ worker }) => worker.terminate()));
   }
 }
 
-test('what is offered is taken once, however many threads take', async () => {
+test('what is offered is taken once, however many threads take', async (t) => {
   const count = 60_000;
   const fixture = new Fixture();
   const { privLib, executor } = fixture;
@@ -281,7 +284,7 @@ test('what is offered is taken once, however many threads take', async () => {
   setIndices(fixture, EXECUTOR_OFFERS_HEAD, EXECUTOR_OFFERS_TAIL, 2 ** 32 - count / 2);
   const { space } = fixture;
   const base = { part: 'thief' as const, space, control: executor, other: executor, shared: shared.buffer, rounds: 0 };
-  const parts = await Promise.all([0, 1, 2].map((index) => startPart({ ...base, index })));
+  const parts = await Promise.all([0, 1, 2].map((index) => startPart(t, { ...base, index })));
   start(shared);
   let own = 0;
   for (let i = 0; i < count; ) {
@@ -304,43 +307,44 @@ test('what is offered is taken once, however many threads take', async () => {
   assert.ok(own > 0 && own < count);
 });
 
-test('nothing is lost or doubled in an inbox, and what one thread adds comes in order', async () => {
-  const count = 40_000;
+test('nothing is lost or doubled in an inbox, and what one thread adds comes in order', async (t) => {
+  const [rounds, count] = [120, 1200];
   const fixture = new Fixture();
   const { privLib, executor, host, space } = fixture;
   const shared = new Int32Array(new SharedArrayBuffer(4 * TAKEN));
-  const producers = [0, 1, 2].map((index) => ({ index, ...fixture.addExecutor() }));
+  const producers = Array.from({ length: PRODUCERS }, (_, index) => ({ index, ...fixture.addExecutor() }));
   const parts = await Promise.all(
     producers.map(({ index, control }) =>
-      startPart({ part: 'producer', space, control, other: executor, shared: shared.buffer, index, rounds: 0 }),
+      startPart(t, { part: 'producer', space, control, other: executor, shared: shared.buffer, index, rounds }),
     ),
   );
   start(shared);
   const numbers = producers.map(() => 0);
-  const outstanding = new Set<number>();
-  let made = 0;
-  const limit = performance.now() + 30_000;
-  while (made < count || outstanding.size > 0) {
-    for (let i = 0; i < 50 && made < count && outstanding.size < 2000; i++) {
+  for (let round = 1; round <= rounds; round++) {
+    const outstanding = new Set<number>();
+    for (let i = 0; i < count; i++) {
       const handle = privLib.invocationNew(HANDLE_FIRST, 0, 0, 0, 0, host);
       outstanding.add(handle);
       assert.notEqual(privLib.offerPush(executor, handle), 0);
-      made++;
     }
-    for (let handle = privLib.invocationArrived(executor); handle !== 0; handle = privLib.invocationArrived(executor)) {
-      assert.ok(outstanding.delete(handle), 'it was outstanding');
-      const response = privLib.invocationCollect(handle, host);
-      const [producer, number] = [response >>> 12, response & 0xfff];
-      assert.equal(number, (numbers[producer] ?? 0) & 0xfff, `producer ${producer}`);
-      numbers[producer] = (numbers[producer] ?? 0) + 1;
+    Atomics.store(shared, ROUND, round);
+    // Now and then this thread takes them out meanwhile; it leaves the processor to the others in between.
+    if (round % 2 === 0) while (Atomics.load(shared, READY) < round * PRODUCERS) await delay(1);
+    for (const limit = performance.now() + 10_000; outstanding.size > 0; await delay(0)) {
+      assert.ok(performance.now() < limit, `${outstanding.size} are outstanding in round ${round}`);
+      for (let handle = privLib.invocationArrived(executor); handle; handle = privLib.invocationArrived(executor)) {
+        assert.ok(outstanding.delete(handle), 'it was outstanding');
+        const response = privLib.invocationCollect(handle, host);
+        const [producer, number] = [response >>> 12, response & 0xfff];
+        assert.equal(number, (numbers[producer] ?? 0) & 0xfff, `producer ${producer}`);
+        numbers[producer] = (numbers[producer] ?? 0) + 1;
+      }
     }
-    assert.ok(performance.now() < limit, `${outstanding.size} are outstanding`);
   }
-  Atomics.store(shared, DONE, 1);
   await finish(parts, shared, 10_000);
   assert.equal(
-    numbers.reduce((sum, n) => sum + n, 0),
-    count,
+    numbers.reduce((sum, made) => sum + made),
+    rounds * count,
   );
   assert.equal(takeCensus(fixture.memory).records, 0);
 });
@@ -353,8 +357,8 @@ test('two threads that send one invocation back and forth never miss each other'
   const shared = new Int32Array(new SharedArrayBuffer(4 * TAKEN));
   const base = { space: fixture.space, shared: shared.buffer, rounds };
   const parts = await Promise.all([
-    startPart({ ...base, part: 'orchestrator', ...orchestrator, other: executor.control }),
-    startPart({ ...base, part: 'executor', ...executor, other: orchestrator.control }),
+    startPart(t, { ...base, part: 'orchestrator', ...orchestrator, other: executor.control }),
+    startPart(t, { ...base, part: 'executor', ...executor, other: orchestrator.control }),
   ]);
   start(shared);
   await finish(parts, shared, 60_000);

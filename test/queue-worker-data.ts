@@ -23,6 +23,10 @@ export const WRONG = 2;
 export const PARKED = 4;
 /** How often the orchestrator found the ring full. */
 export const RING_FULL = 6;
+/** The round that producers may begin, and how many producers were ready, over all rounds. */
+export const ROUND = 8;
+export const READY = 9;
+export const PRODUCERS = 3;
 /** From here on: how often each handle was taken, by its number less HANDLE_FIRST. */
 export const TAKEN = 16;
 export const HANDLE_FIRST = 65536;

@@ -6,8 +6,11 @@ import {
   DONE,
   HANDLE_FIRST,
   PARKED,
+  PRODUCERS,
   type QueueWorkerData,
+  READY,
   RING_FULL,
+  ROUND,
   START,
   TAKEN,
   WRONG,
@@ -33,20 +36,23 @@ function steal(): void {
   }
 }
 
-/** Ends what `other` offers with a status that says who did and as which of its own: index << 12 | number modulo 4096. */
+/**
+ * In each round takes what `other` offers, then waits until all have, and ends it at once, so that threads meet where they add to
+ * the inbox. The status says who did and as which of its own: index << 12 | number modulo 4096.
+ */
 function produce(): void {
   let number = 0;
-  for (;;) {
-    const isDone = Atomics.load(shared, DONE) !== 0;
-    const handle = privLib.offerPop(data.other);
-    if (handle === 0) {
-      if (isDone) return;
-      continue;
+  for (let round = 1; round <= data.rounds; round++) {
+    while (Atomics.load(shared, ROUND) < round) Atomics.pause();
+    const records: number[] = [];
+    for (let handle = privLib.offerPop(data.other); handle !== 0; handle = privLib.offerPop(data.other)) {
+      const record = privLib.invocationTake(handle, data.control);
+      privLib.invocationAbort(record, (data.index << 12) | (number++ & 0xfff), 0, host);
+      records.push(record);
     }
-    const record = privLib.invocationTake(handle, data.control);
-    const status = (data.index << 12) | (number++ & 0xfff);
-    privLib.invocationAbort(record, status, 0, host);
-    privLib.invocationEnd(record);
+    Atomics.add(shared, READY, 1);
+    while (Atomics.load(shared, READY) < round * PRODUCERS) Atomics.pause();
+    for (const record of records) privLib.invocationEnd(record);
   }
 }
 
