@@ -31,6 +31,7 @@ import {
   EXECUTOR_INVOCATIONS,
   EXECUTOR_INVOCATIONS_COUNT,
   EXECUTOR_INVOCATIONS_FREE,
+  EXECUTOR_ORCHESTRATOR,
   HOME_CALLER,
   HOME_CHILDREN,
   HOME_CHILD_COUNT,
@@ -75,7 +76,7 @@ import {
   VTE_OWNER,
 } from './layout';
 import { createPd, destroyPd, enterPd } from './protection-domain';
-import { inboxPop, inboxPush, ringAdvance, wake } from './queue';
+import { inboxPop, inboxPush, returnsPop, returnsPush, ringAdvance, wake } from './queue';
 import {
   CALLEE_BAD_RESPONSE,
   CALLEE_CANCELLED,
@@ -172,7 +173,7 @@ export function invocationNew(id: u32, request: u32, fields: u32, flags: u32, qu
   store<f64>(record, queuedUs, INVOCATION_QUEUED_US);
   store<u32>(record, flags, INVOCATION_FLAGS);
   store<u32>(record, 0, INVOCATION_HTTP_STATUS);
-  if (depth == 0) store<u64>(record, 0, INVOCATION_PARENT);
+  if (depth == 0) store<u32>(record, 0, INVOCATION_PARENT);
   else adoptChild(asker, record);
   // 1 to 65,535: with 0 a handle would look like a status.
   const generation = max<u32>(((load<u32>(record, INVOCATION_STATE) >>> 16) + 1) & 0xffff, 1);
@@ -395,9 +396,14 @@ export function invocationSetFields(record: u32, fields: u32, httpStatus: u32, h
  */
 export function invocationEnd(record: u32): u32 {
   if (stateOf(record) != INVOCATION_RUNNING || load<u32>(record, INVOCATION_HOME) != 0) return WRONG_STATE;
-  ringAdvance(load<u32>(record, INVOCATION_EXECUTOR), handleOf(record));
+  const executor = load<u32>(record, INVOCATION_EXECUTOR);
+  const asker = load<u32>(record, INVOCATION_ASKER);
+  const handle = handleOf(record);
+  ringAdvance(executor, handle);
   setState(record, INVOCATION_ENDED);
-  inboxPush(load<u32>(record, INVOCATION_ASKER), record);
+  const isReturn = asker == load<u32>(executor, EXECUTOR_ORCHESTRATOR) && load<u32>(record, INVOCATION_PARENT) == 0;
+  if (isReturn && returnsPush(executor, handle)) wake(asker);
+  else inboxPush(asker, record);
   return OK;
 }
 
@@ -417,11 +423,29 @@ export function invocationArrived(executor: u32): u32 {
   for (let i: u32 = 0; i < <u32>INVOCATIONS_MAX; i++) {
     const record = inboxPop(executor);
     if (record == 0) return 0;
-    setState(record, INVOCATION_ARRIVED);
-    if ((load<u32>(record, INVOCATION_FLAGS) & INVOCATION_IS_ORPHAN) == 0) return handleOf(record);
-    freeRecord(record, executor);
+    if (arrive(record, executor)) return handleOf(record);
   }
   return 0;
+}
+
+/** The same for what an executor has sent back to its orchestrator, which asks here. */
+export function invocationReturned(executor: u32, orchestrator: u32): u32 {
+  for (let i: u32 = 0; i < <u32>INVOCATIONS_MAX; i++) {
+    const handle = returnsPop(executor);
+    if (handle == 0) return 0;
+    if (arrive(recordOf(handle), orchestrator)) return handle;
+  }
+  return 0;
+}
+
+/** False for an orphan, which is freed. */
+// @ts-ignore: decorator
+@inline
+function arrive(record: u32, executor: u32): bool {
+  setState(record, INVOCATION_ARRIVED);
+  if ((load<u32>(record, INVOCATION_FLAGS) & INVOCATION_IS_ORPHAN) == 0) return true;
+  freeRecord(record, executor);
+  return false;
 }
 
 /** The record of an invocation that the asker asked for and has not collected, or NO_SUCH_INVOCATION. */
@@ -581,7 +605,7 @@ export function abandon(record: u32, executor: u32): void {
   }
   const parent = load<u32>(record, INVOCATION_PARENT);
   if (parent != 0) leaveParent(parent, record);
-  store<u64>(record, 0, INVOCATION_PARENT);
+  store<u32>(record, 0, INVOCATION_PARENT);
   store<u32>(record, flags | INVOCATION_IS_ORPHAN, INVOCATION_FLAGS);
   interrupt(record);
 }

@@ -133,7 +133,6 @@ export const FREE_LIST_BYTES_MAX = 0x10_0000;
  * others add, the head where this thread takes; the stub stands for a record where the queue is empty.
  */
 export const EXECUTOR_INBOX_TAIL = 256;
-export const EXECUTOR_INBOX_HEAD = 260;
 export const EXECUTOR_INBOX_STUB = 704;
 /** DOORBELL_AWAKE or DOORBELL_PARKED; what the thread waits on. */
 export const EXECUTOR_DOORBELL = 320;
@@ -159,6 +158,10 @@ export const EXECUTOR_STACKS = 652;
 /** f64: µs in which invocations ran; how many were begun from a queue. */
 export const EXECUTOR_BUSY_US = 656;
 export const EXECUTOR_BEGUN = 664;
+export const EXECUTOR_INBOX_HEAD = 672;
+/** Returns, the root invocations that have ended here: sent back so far, and (by the orchestrator) taken so far. */
+export const EXECUTOR_RETURNS_TAIL = 676;
+export const EXECUTOR_RETURNS_HEAD = 832;
 
 // Function descriptors: what PrivLib needs to know of a deployed version.
 export const FUNCTION_TABLE = 0x4_0000;
@@ -227,9 +230,15 @@ export const INVOCATION_RESPONSE = 12;
 export const INVOCATION_FIELDS = 16;
 /** Control block of the thread that asks, and gets it back. */
 export const INVOCATION_ASKER = 20;
-/** Base and handle of the PD that started it; 0 for a root invocation. */
+/** Base of the PD that started it; 0 for a root invocation. */
 export const INVOCATION_PARENT = 24;
-export const INVOCATION_PARENT_PD = 28;
+export const INVOCATION_FLAGS = 28;
+/** An HTTP request is behind it. */
+export const INVOCATION_IS_HTTP = 1;
+/** Who asked is gone: nobody takes the response. Set and read by the thread that asked. */
+export const INVOCATION_IS_ORPHAN = 2;
+/** Its parent runs it itself, and so it ends with its parent at the latest. Set and read by that thread. */
+export const INVOCATION_IS_INSIDE = 4;
 /** Control block of the executor that runs it, and base of its home: 0 before it was entered and after it was left. */
 export const INVOCATION_EXECUTOR = 32;
 export const INVOCATION_HOME = 36;
@@ -239,20 +248,15 @@ export const INVOCATION_DEADLINE_MS = 40;
 export const INVOCATION_CANCELLED = 44;
 /** Links an inbox, or a free list. */
 export const INVOCATION_NEXT = 48;
-/** Links of the list of its parent's invocations. */
-export const INVOCATION_SIBLING_NEXT = 52;
-export const INVOCATION_SIBLING_PREVIOUS = 56;
 /** Nested calls above it, the parent's included. */
-export const INVOCATION_DEPTH = 60;
+export const INVOCATION_DEPTH = 52;
 /** f64: when it was asked for, in µs of the monotonic clock. */
-export const INVOCATION_QUEUED_US = 64;
-export const INVOCATION_FLAGS = 72;
-/** An HTTP request is behind it. */
-export const INVOCATION_IS_HTTP = 1;
-/** Who asked is gone: nobody takes the response. Set and read by the thread that asked. */
-export const INVOCATION_IS_ORPHAN = 2;
-/** Its parent runs it itself, and so it ends with its parent at the latest. Set and read by that thread. */
-export const INVOCATION_IS_INSIDE = 4;
+export const INVOCATION_QUEUED_US = 56;
+// The second cache line has what most invocations on their way from one thread to another do not need.
+/** Handle of the parent, and links of the list of its invocations. */
+export const INVOCATION_PARENT_PD = 64;
+export const INVOCATION_SIBLING_NEXT = 68;
+export const INVOCATION_SIBLING_PREVIOUS = 72;
 /** HTTP status that the function set; 0 for none. */
 export const INVOCATION_HTTP_STATUS = 76;
 // INVOCATION_STATE
@@ -273,6 +277,9 @@ export const OFFERS_MAX = 16384;
 export const RING_TABLE = 0x01c0_0000;
 export const RING_SIZE = 256;
 export const RING_MAX = 64;
+export const RETURNS_TABLE = 0x01c1_0000;
+export const RETURNS_SIZE = 256;
+export const RETURNS_MAX = 64;
 
 // Homes. `base` is the address of the header; the function's address 0 is at base + header size, so nothing a function
 // can compute reaches the header: effective addresses start at base + header size.

@@ -27,9 +27,12 @@ import {
   EXECUTOR_MESSAGES,
   EXECUTOR_OFFERS_HEAD,
   EXECUTOR_OFFERS_TAIL,
+  EXECUTOR_RETURNS_HEAD,
+  EXECUTOR_RETURNS_TAIL,
   EXECUTOR_RING_HEAD,
   EXECUTOR_RING_TAIL,
   OFFERS_MAX,
+  RETURNS_MAX,
   RING_MAX,
 } from './layout.ts';
 import * as status from './status.ts';
@@ -68,9 +71,40 @@ test('property: a ring is a bounded queue, also where its indices wrap', () => {
         assert.equal(privLib.ringPeek(executor), model[0] ?? 0);
         assert.equal(privLib.executorHasWork(executor), model.length > 0 ? 1 : 0);
       }
+      // An entry that is left would be there for the next run.
+      for (const handle of model) privLib.ringAdvance(executor, handle);
+      assert.equal(privLib.ringLength(executor), 0);
     }),
     { numRuns: 100 },
   );
+});
+
+test('what ends on an executor goes back to its orchestrator in order; what finds no room there comes by the inbox', () => {
+  const fixture = new Fixture();
+  const { privLib, executor, host } = fixture;
+  const runner = fixture.addExecutor();
+  privLib.ringBind(runner.control, executor);
+  for (const word of [EXECUTOR_RETURNS_HEAD, EXECUTOR_RETURNS_TAIL]) fixture.setWord(runner.control + word, WRAPPING);
+  for (const count of [1, RETURNS_MAX, RETURNS_MAX + 3]) {
+    const handles = Array.from({ length: count }, () => privLib.invocationNew(HANDLE_FIRST, 0, 0, 0, 0, host));
+    assert.equal(privLib.hasReturned(runner.control), 0);
+    for (const handle of handles) {
+      const record = privLib.invocationTake(handle, runner.control);
+      privLib.invocationAbort(record, status.CALLEE_TRAP, 0, runner.host);
+      assert.equal(privLib.invocationEnd(record), status.OK);
+    }
+    assert.notEqual(privLib.hasReturned(runner.control), 0);
+    const returned: number[] = [];
+    for (let next = privLib.invocationReturned(runner.control, executor); next !== 0; ) {
+      returned.push(next);
+      next = privLib.invocationReturned(runner.control, executor);
+    }
+    for (let next = privLib.invocationArrived(executor); next !== 0; next = privLib.invocationArrived(executor)) {
+      returned.push(next);
+    }
+    assert.deepEqual(returned, handles);
+    for (const handle of handles) assert.equal(privLib.invocationCollect(handle, host), status.CALLEE_TRAP);
+  }
 });
 
 test('the bound of a ring counts the invocation that runs: its entry stays until it is given up', () => {

@@ -255,12 +255,24 @@ export class Dispatcher {
   takeIn(): boolean {
     const { privLib, control } = this.#executor;
     let didWork = false;
+    for (const executor of this.#executors) {
+      for (;;) {
+        const handle = privLib.invocationReturned(executor, control);
+        if (handle === 0) break;
+        didWork = true;
+        this.#arrive(handle);
+      }
+    }
     for (let handle = privLib.invocationArrived(control); handle !== 0; handle = privLib.invocationArrived(control)) {
       didWork = true;
-      const pending = this.#pending[handle & 0xffff];
-      if (pending !== undefined) this.#arrived.push(pending);
+      this.#arrive(handle);
     }
     return didWork;
+  }
+
+  #arrive(handle: number): void {
+    const pending = this.#pending[handle & 0xffff];
+    if (pending !== undefined) this.#arrived.push(pending);
   }
 
   #pump(): boolean {
@@ -363,8 +375,8 @@ export class Dispatcher {
   #park(): boolean {
     const { privLib, control } = this.#executor;
     if (privLib.executorPark(control) === 0) return false;
-    // Once more, since who makes room wakes only who is parked.
-    if (this.#pump()) {
+    // Once more, since who sends something back or makes room wakes only who is parked.
+    if (this.#executors.some((executor) => privLib.hasReturned(executor) !== 0) || this.#pump()) {
       Atomics.store(this.#signed, this.#doorbell, DOORBELL_AWAKE);
       return false;
     }

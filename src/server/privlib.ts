@@ -40,6 +40,8 @@ export interface PrivLib {
   invocationEnd(record: number): number;
   invocationArrive(record: number, executor: number): number;
   invocationArrived(executor: number): number;
+  invocationReturned(executor: number, orchestrator: number): number;
+  hasReturned(executor: number): number;
   invocationState(handle: number, asker: number): number;
   invocationRecord(handle: number, asker: number): number;
   invocationCollect(handle: number, asker: number): number;
