@@ -1,8 +1,8 @@
 /** Functions for tests of a worker server with threads, and what their requests and responses look like. */
 import { HOST_FUNCTIONS, handle, imports, wat } from './wat.ts';
 
-/** Where the names that a guest resolves are in its memory. */
-const NAMES_START = 0x8000;
+/** Where the names that a guest resolves are, before the end of its memory. */
+const NAMES_BYTES = 0x8000;
 const NAME_BYTES_MAX = 32;
 
 export interface GuestOptions {
@@ -11,20 +11,23 @@ export interface GuestOptions {
   readonly more?: string;
   /** Functions whose ids `$id0`, `$id1` … return. */
   readonly names?: readonly string[];
+  /** Of memory. Default: 1. */
+  readonly pages?: number;
 }
 
 /**
- * A module whose `handle` has this body, with one page of memory and the words $x and $y. It imports the host functions that its text calls and no
+ * A module whose `handle` has this body, with some pages of memory and the words $x and $y. It imports the host functions that its text calls and no
  * others, since those that can suspend make a difference.
  */
-export function guest(body: string, { locals = '', more = '', names = [] }: GuestOptions = {}): Uint8Array {
-  const ids = names.map(
-    (name, i) => `(data (i32.const ${NAMES_START + i * NAME_BYTES_MAX}) "${name}")
-      (func $id${i} (result i32) (call $resolve (i32.const ${NAMES_START + i * NAME_BYTES_MAX}) (i32.const ${name.length})))`,
-  );
+export function guest(body: string, { locals = '', more = '', names = [], pages = 1 }: GuestOptions = {}): Uint8Array {
+  const ids = names.map((name, i) => {
+    const address = pages * 65_536 - NAMES_BYTES + i * NAME_BYTES_MAX;
+    return `(data (i32.const ${address}) "${name}")
+      (func $id${i} (result i32) (call $resolve (i32.const ${address}) (i32.const ${name.length})))`;
+  });
   const text = `${more} ${ids.join('\n')} ${handle(body, `(local $x i32) (local $y i32) ${locals}`)}`;
-  const used = HOST_FUNCTIONS.filter((name) => text.includes(`call $${name} `) || text.includes(`call $${name})`));
-  return wat(`(module $guest ${imports(...used)} (memory 1) ${text})`);
+  const used = HOST_FUNCTIONS.filter((name) => new RegExp(`call \\$${name}[\\s)]`).test(text));
+  return wat(`(module $guest ${imports(...used)} (memory ${pages}) ${text})`);
 }
 
 /** Returns an ArgBuf of 4 bytes with this value, which may be a status. */

@@ -47,6 +47,8 @@ export class RunLoop {
   readonly #doubles: Float64Array;
   /** Invocations that need a stack, while there are too many. */
   readonly #deferred = new Fifo<number>();
+  /** The last turn was that of what was deferred. */
+  #wasDeferreds = false;
   #nextPeer = 0;
   #isEnding = false;
 
@@ -138,14 +140,17 @@ export class RunLoop {
     return true;
   }
 
-  /** Runs one invocation: from the ring, what was deferred, its own offers, those of a peer. */
+  /** Runs one invocation: from the ring or what was deferred, turn about; its own offers; those of a peer. */
   #runQueued(): boolean | Promise<boolean> {
     const { privLib, control } = this.#executor;
     const dispatched = privLib.ringPeek(control);
-    if (dispatched !== 0) return this.#runFromRing(dispatched);
-    if (this.#deferred.size > 0 && this.continuations.hasRoom) {
+    const canBeDeferreds = this.#deferred.size > 0 && this.continuations.hasRoom;
+    if (canBeDeferreds && (dispatched === 0 || !this.#wasDeferreds)) {
+      this.#wasDeferreds = true;
       return this.#runHandle(this.#deferred.shift() ?? 0);
     }
+    this.#wasDeferreds = false;
+    if (dispatched !== 0) return this.#runFromRing(dispatched);
     let offered = privLib.offerPop(control);
     if (offered === 0) offered = this.#steal();
     return offered === 0 ? false : this.#runHandle(offered);
