@@ -228,9 +228,11 @@ export const INVOCATION_ASKER = 20;
 /** Base and handle of the PD that started it; 0 for a root invocation. */
 export const INVOCATION_PARENT = 24;
 export const INVOCATION_PARENT_PD = 28;
-/** Control block of the executor that runs it, and base of its home: 0 before it was entered and after it was left. */
+/** Control block of the executor that runs it. */
 export const INVOCATION_EXECUTOR = 32;
+/** Base of its home while it runs: 0 before, HOME_LEFT from when it was left or aborted. */
 export const INVOCATION_HOME = 36;
+export const HOME_LEFT = 1;
 /** Latest end, as CONTROL_NOW_MS. */
 export const INVOCATION_DEADLINE_MS = 40;
 /** 1: nobody wants it any more. The guard's check ends it. */
