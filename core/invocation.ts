@@ -39,6 +39,7 @@ import {
   HOME_END_MS,
   HOME_EXECUTOR,
   HOME_INVOCATION,
+  HOME_LEFT,
   HOME_PD,
   HOME_REQUEST_LENGTH,
   HOME_STATE,
@@ -257,19 +258,19 @@ export function invocationTake(handle: u32, executor: u32): u32 {
 
 /**
  * Takes one that the asker started and nobody has taken, for the asker to run it itself, inside. Returns its record, or STALE_PD,
- * NO_SUCH_INVOCATION, WRONG_STATE when somebody has.
+ * NO_SUCH_INVOCATION; WRONG_STATE when somebody has, and for hosts.
  */
 export function invocationTakeInside(handle: u32, asker: u32): u32 {
   if (!mayAsk(asker)) return STALE_PD;
   const record = ownRecord(handle, asker);
   if (failed(record)) return record;
-  if (!take(handle, INVOCATION_RUNNING)) return WRONG_STATE;
+  if (load<u32>(asker, HOME_DEPTH) == 0 || !take(handle, INVOCATION_RUNNING)) return WRONG_STATE;
   atomic.store<u32>(record, load<u32>(asker, HOME_EXECUTOR), INVOCATION_EXECUTOR);
   store<u32>(record, load<u32>(record, INVOCATION_FLAGS) | INVOCATION_IS_INSIDE, INVOCATION_FLAGS);
   return record;
 }
 
-/** Whether this executor has taken it, and the PD with this base runs it; 0: none does. */
+/** Whether this executor has taken it, and the PD with this base runs it; 0: it has not begun, HOME_LEFT: it is over. */
 // @ts-ignore: decorator
 @inline
 function isTaken(record: u32, executor: u32, base: u32): bool {
@@ -281,15 +282,16 @@ function isTaken(record: u32, executor: u32, base: u32): bool {
 }
 
 /**
- * Begins one that was taken, for the host of its executor or, where the parent waits for it, for the parent: creates its PD,
- * gives that the request and enters it. Returns the base of its home, or a status of `createPd`; WRONG_STATE where the asker is
- * neither or it has begun; CALLEE_CANCELLED when it was cancelled meanwhile. Then it is as it was.
+ * Begins one that was taken, for the host of its executor, or for its parent if that has taken it to run it inside: creates its
+ * PD, gives that the request and enters it. Returns the base of its home, or a status of `createPd`; WRONG_STATE where the asker
+ * is not the one, or it has begun; CALLEE_CANCELLED when it was cancelled meanwhile. Then it is as it was.
  */
 export function invocationEnter(record: u32, descriptor: u32, asker: u32): u32 {
   if (!mayAsk(asker)) return STALE_PD;
+  if (!isTaken(record, load<u32>(asker, HOME_EXECUTOR), 0)) return WRONG_STATE;
   const isHost = load<u32>(asker, HOME_DEPTH) == 0;
-  const isParent = load<u32>(record, INVOCATION_PARENT) == asker;
-  if (!isTaken(record, load<u32>(asker, HOME_EXECUTOR), 0) || !(isHost || isParent)) return WRONG_STATE;
+  const isInside = (load<u32>(record, INVOCATION_FLAGS) & INVOCATION_IS_INSIDE) != 0;
+  if (isHost == isInside || (isInside && load<u32>(record, INVOCATION_PARENT) != asker)) return WRONG_STATE;
   // After the executor was set: who cancels does it in the other order.
   if (atomic.load<u32>(record, INVOCATION_CANCELLED) != 0) return CALLEE_CANCELLED;
   if (isHost) store<u32>(asker, load<u32>(record, INVOCATION_DEADLINE_MS), HOME_END_MS);
@@ -339,12 +341,13 @@ export function invocationAbort(record: u32, status: u32, base: u32, asker: u32)
   if (!isTaken(record, executor, base)) return WRONG_STATE;
   if (base == 0) {
     store<u32>(record, status, INVOCATION_RESPONSE);
+    store<u32>(record, HOME_LEFT, INVOCATION_HOME);
     const isFull = dropVma(record, load<u32>(record, INVOCATION_REQUEST), executor);
     store<u32>(record, 0, INVOCATION_REQUEST);
     if (isFull) spill(executor);
     return OK;
   }
-  if (load<u32>(base, HOME_CALLER) != asker) return WRONG_STATE;
+  if (base == HOME_LEFT || load<u32>(base, HOME_CALLER) != asker) return WRONG_STATE;
   store<u32>(record, status, INVOCATION_RESPONSE);
   closeHome(record, base, asker);
   return OK;
@@ -354,7 +357,7 @@ export function invocationAbort(record: u32, status: u32, base: u32, asker: u32)
 @inline
 function closeHome(record: u32, base: u32, asker: u32): void {
   const executor = load<u32>(base, HOME_EXECUTOR);
-  store<u32>(record, 0, INVOCATION_HOME);
+  store<u32>(record, HOME_LEFT, INVOCATION_HOME);
   // Of a host 0.
   store<u32>(executor, load<u32>(asker, HOME_INVOCATION), EXECUTOR_INVOCATION);
   destroyPd(base);
@@ -395,7 +398,7 @@ export function invocationSetFields(record: u32, fields: u32, httpStatus: u32, h
  * WRONG_STATE, having done nothing, when it was not.
  */
 export function invocationEnd(record: u32): u32 {
-  if (stateOf(record) != INVOCATION_RUNNING || load<u32>(record, INVOCATION_HOME) != 0) return WRONG_STATE;
+  if (stateOf(record) != INVOCATION_RUNNING || load<u32>(record, INVOCATION_HOME) != HOME_LEFT) return WRONG_STATE;
   const executor = load<u32>(record, INVOCATION_EXECUTOR);
   const asker = load<u32>(record, INVOCATION_ASKER);
   const handle = handleOf(record);
@@ -413,7 +416,7 @@ export function invocationEnd(record: u32): u32 {
  */
 export function invocationArrive(record: u32, executor: u32): u32 {
   const isInside = (load<u32>(record, INVOCATION_FLAGS) & INVOCATION_IS_INSIDE) != 0;
-  if (!isTaken(record, executor, 0) || !isInside) return WRONG_STATE;
+  if (!isTaken(record, executor, HOME_LEFT) || !isInside) return WRONG_STATE;
   setState(record, INVOCATION_ARRIVED);
   return OK;
 }

@@ -239,9 +239,11 @@ export const INVOCATION_IS_HTTP = 1;
 export const INVOCATION_IS_ORPHAN = 2;
 /** Its parent runs it itself, and so it ends with its parent at the latest. Set and read by that thread. */
 export const INVOCATION_IS_INSIDE = 4;
-/** Control block of the executor that runs it, and base of its home: 0 before it was entered and after it was left. */
+/** Control block of the executor that runs it. */
 export const INVOCATION_EXECUTOR = 32;
+/** Base of its home while it runs: 0 before, HOME_LEFT from when it was left or aborted. */
 export const INVOCATION_HOME = 36;
+export const HOME_LEFT = 1;
 /** Latest end, as CONTROL_NOW_MS. */
 export const INVOCATION_DEADLINE_MS = 40;
 /** 1: nobody wants it any more. The guard's check ends it. */

@@ -36,6 +36,7 @@ import {
   FUNCTION_STATE,
   FUNCTION_TABLE,
   HOME_EXECUTOR,
+  HOME_LEFT,
   HOME_STATE,
   HOME_VMA_BYTES,
   INVOCATION_ASKER,
@@ -43,7 +44,6 @@ import {
   INVOCATION_EXECUTOR,
   INVOCATION_FREE,
   INVOCATION_HOME,
-  INVOCATION_PARENT,
   INVOCATION_RESPONSE,
   INVOCATION_RUNNING,
   INVOCATION_SIZE,
@@ -151,7 +151,7 @@ function recoverInvocation(record: u32, executor: u32): bool {
     const isLate = <i32>(load<u32>(CONTROL_NOW_MS) - load<u32>(record, INVOCATION_DEADLINE_MS)) >= 0;
     if (dropVmas(record, executor)) spill(executor);
     store<u32>(record, isLate ? CALLEE_DEADLINE : CALLEE_EXECUTOR_LOST, INVOCATION_RESPONSE);
-    store<u32>(record, 0, INVOCATION_HOME);
+    store<u32>(record, HOME_LEFT, INVOCATION_HOME);
     invocationEnd(record);
   } else if (isAsker && state != INVOCATION_FREE) abandon(record, executor);
   return isRunner;

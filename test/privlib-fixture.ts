@@ -126,11 +126,16 @@ export class Fixture {
     }
   }
 
-  /** What a guarded access of this PD would be told, by the arithmetic of the guard. */
-  guardAllows(base: number, address: number, size: number, write: boolean): boolean {
+  /** The VTE of an address, by the arithmetic of the guard. */
+  vteOf(address: number): number {
     const granule = this.view.getBigUint64(GRANULE_TABLE + ((address >>> GRANULE_SHIFT) << 3), true);
     const shift = Number(granule & 31n);
-    const vte = (((address >>> shift) << VTE_SHIFT) + Number(granule >> 32n)) >>> 0;
+    return (((address >>> shift) << VTE_SHIFT) + Number(granule >> 32n)) >>> 0;
+  }
+
+  /** What a guarded access of this PD would be told. */
+  guardAllows(base: number, address: number, size: number, write: boolean): boolean {
+    const vte = this.vteOf(address);
     const permission = write ? PERMISSION_READ_WRITE : PERMISSION_READ;
     const inA = this.word(base + HOME_GRANT_TABLE_A + ((vte >>> GRANT_SHIFT_A) & GRANT_MASK));
     const inB = this.word(base + HOME_GRANT_TABLE_B + ((vte >>> GRANT_SHIFT_B) & GRANT_MASK));
