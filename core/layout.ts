@@ -144,6 +144,8 @@ export const EXECUTOR_CANCELS = 324;
 export const EXECUTOR_MESSAGES = 328;
 /** Dispatch ring: entries taken and done with (moved by the executor), entries put in (moved by its orchestrator). */
 export const EXECUTOR_RING_HEAD = 384;
+/** How long an invocation took here of late, in ns: a moving average, beside what the orchestrator reads anyway. */
+export const EXECUTOR_SERVICE_NS = 388;
 export const EXECUTOR_RING_TAIL = 448;
 /** Offers, the started invocations that any executor may take: taken so far (by anybody), offered so far (by this one). */
 export const EXECUTOR_OFFERS_HEAD = 512;

@@ -121,14 +121,15 @@ export function ringBind(executor: u32, orchestrator: u32): void {
 
 /**
  * Puts an invocation into the ring of an executor, which has one orchestrator only, if less than `bound` are there, the one
- * that runs included: the bound of JBSQ, RING_MAX at most. Returns 1 when it is there.
+ * that runs included: the bound of JBSQ, RING_MAX at most. Returns 1 when it is there. Wakes the executor, unless more are to
+ * come: then `executorWake` must follow.
  */
-export function ringPush(executor: u32, handle: u32, bound: u32): u32 {
+export function ringPush(executor: u32, handle: u32, bound: u32, moreToCome: bool): u32 {
   const tail = load<u32>(executor, EXECUTOR_RING_TAIL);
   if (tail - atomic.load<u32>(executor, EXECUTOR_RING_HEAD) >= min<u32>(bound, RING_MAX)) return 0;
   store<u32>(executor, tail + 1, EXECUTOR_RING_TAIL);
   atomic.store<u32>(ringEntry(executor, tail), handle);
-  wake(executor);
+  if (!moreToCome) wake(executor);
   return 1;
 }
 

@@ -14,6 +14,7 @@ import {
   EXECUTOR_DOORBELL,
   EXECUTOR_INDEX,
   EXECUTOR_RING_HEAD,
+  EXECUTOR_SERVICE_NS,
   HOME_END_MS,
   INVOCATION_ENDED,
   INVOCATION_FIELDS,
@@ -81,6 +82,8 @@ interface Pending {
   hasExpired: boolean;
 }
 
+/** Less than it takes to wake a thread. */
+const BURST_NS = 50_000;
 /** Between two looks at deadlines of what is queued. */
 const SWEEP_INTERVAL_MS = 5;
 /** The timer outlives what it is for a little, since it is often needed again. */
@@ -102,6 +105,8 @@ export class Dispatcher {
   #refused = 0;
   /** The event loop is kept turning. */
   #isTurning = false;
+  /** Something was dispatched, and its executor may be parked. */
+  #hasDispatched = false;
   /** A promise of `Atomics.waitAsync` has not settled: there is never more than one. */
   #isAwaiting = false;
   #progressMs = 0;
@@ -218,20 +223,32 @@ export class Dispatcher {
     return handle;
   }
 
+  /**
+   * k; or as many as make for BURST_NS, while they are so short that to have one more dispatched takes longer than to run it.
+   */
+  #boundOf(control: number): number {
+    const serviceNs = this.#signed[(control + EXECUTOR_SERVICE_NS) >>> 2] ?? 0;
+    return serviceNs * this.#options.queueBound >= BURST_NS ? this.#options.queueBound : this.#burstOf(serviceNs);
+  }
+
+  #burstOf(serviceNs: number): number {
+    return Math.max(this.#options.queueBound, Math.min(RING_MAX, Math.floor(BURST_NS / (serviceNs + 1))));
+  }
+
   /** To the executor with the shortest queue; of equals to one that is awake. False: all have as many as they may. */
   #dispatch(pending: Pending): boolean {
     const { privLib } = this.#executor;
-    const { queueBound } = this.#options;
     let best = 0;
-    let bestLength = queueBound;
+    let bestLength = RING_MAX;
     for (const control of this.#executors) {
       const length = privLib.ringLength(control);
-      if (length > bestLength || length >= queueBound) continue;
+      if (length > bestLength || length >= this.#boundOf(control)) continue;
       if (length === bestLength && this.#signed[(control + EXECUTOR_DOORBELL) >>> 2] === DOORBELL_PARKED) continue;
       best = control;
       bestLength = length;
     }
-    if (best === 0 || privLib.ringPush(best, pending.handle, queueBound) === 0) return false;
+    if (best === 0 || privLib.ringPush(best, pending.handle, RING_MAX, 1) === 0) return false;
+    this.#hasDispatched = true;
     pending.executor = best;
     return true;
   }
@@ -241,6 +258,7 @@ export class Dispatcher {
    * the event loop; otherwise it happens by itself.
    */
   poll(): boolean {
+    this.#wakeExecutors();
     // Not from inside a function: then the host may ask for nothing.
     if (!this.#executor.isIdle) return false;
     let didWork = this.takeIn();
@@ -248,7 +266,19 @@ export class Dispatcher {
       didWork = true;
       if (!pending.isOver) this.#complete(pending);
     }
-    return this.#pump() || didWork;
+    if (this.#pump()) didWork = true;
+    this.#wakeExecutors();
+    return didWork;
+  }
+
+  /**
+   * Once for all that was dispatched in a turn of the event loop: to wake a thread takes as long as to run many short functions,
+   * and who is woken for each would find nothing in between and park again.
+   */
+  #wakeExecutors(): void {
+    if (!this.#hasDispatched) return;
+    this.#hasDispatched = false;
+    for (const control of this.#executors) this.#executor.privLib.executorWake(control);
   }
 
   /** Takes in what has ended, and hands out nothing: also while a function runs on this thread. Returns whether there was anything. */
@@ -377,6 +407,7 @@ export class Dispatcher {
     if (privLib.executorPark(control) === 0) return false;
     // Once more, since who sends something back or makes room wakes only who is parked.
     if (this.#executors.some((executor) => privLib.hasReturned(executor) !== 0) || this.#pump()) {
+      this.#wakeExecutors();
       Atomics.store(this.#signed, this.#doorbell, DOORBELL_AWAKE);
       return false;
     }

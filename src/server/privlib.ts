@@ -24,7 +24,7 @@ export interface PrivLib {
   executorPark(executor: number): number;
   executorWake(executor: number): number;
   ringBind(executor: number, orchestrator: number): void;
-  ringPush(executor: number, handle: number, bound: number): number;
+  ringPush(executor: number, handle: number, bound: number, moreToCome?: number): number;
   ringLength(executor: number): number;
   ringPeek(executor: number): number;
   ringAdvance(executor: number, handle: number): void;

@@ -14,6 +14,7 @@ import {
   EXECUTOR_CANCELS,
   EXECUTOR_DOORBELL,
   EXECUTOR_MESSAGES,
+  EXECUTOR_SERVICE_NS,
   INVOCATION_SIZE,
   INVOCATION_TABLE,
   INVOCATIONS_MAX,
@@ -36,6 +37,10 @@ export interface RunLoopOptions {
 
 /** It looks at the clock once in so many rounds without work. */
 const ROUNDS_PER_LOOK = 64;
+/** How much the last invocation counts in the average: one part in so many. */
+const SERVICE_WEIGHT = 4;
+const SERVICE_NS_MIN = 500;
+const SERVICE_NS_MAX = 2 ** 30;
 /** No wait is longer, so that what is lost is found. */
 const PARK_MS_MAX = 60_000;
 
@@ -184,7 +189,9 @@ export class RunLoop {
     if (record === 0) return true;
     this.#add(EXECUTOR_BEGUN, 1);
     if (needsStack) return this.#begin(record);
-    this.#busy(executor.run(record));
+    const serviceUs = executor.run(record);
+    this.#busy(serviceUs);
+    this.#average(serviceUs * 1000);
     return true;
   }
 
@@ -212,6 +219,14 @@ export class RunLoop {
     this.#executor.privLib.clockAdvance(clockWord(nowMs));
     this.continuations.expire(nowMs);
     return true;
+  }
+
+  /** Goes up to twice what it was at a time: that a thread loses its core for milliseconds says nothing of the functions. */
+  #average(serviceNs: number): void {
+    const index = (this.#executor.control + EXECUTOR_SERVICE_NS) >>> 2;
+    const before = this.#signed[index] ?? 0;
+    const rise = Math.min(serviceNs, 2 * before + SERVICE_NS_MIN);
+    this.#signed[index] = Math.min(before + (rise - before) / SERVICE_WEIGHT, SERVICE_NS_MAX);
   }
 
   #busy(us: number): void {

@@ -22,7 +22,10 @@ export interface WorkerServerOptions {
   readonly orchestrators?: number;
   /** Invocations that an executor has at most, the one that runs included (the k of JBSQ): 1 to 64. Default 2. */
   readonly queueBound?: number;
-  /** How long a thread looks for work before it parks, in µs: 0 to 1,000,000. Default 50. */
+  /**
+   * How long a thread looks for work before it parks, in µs: 0 to 1,000,000. Default 50 where there are more cores than executors and
+   * orchestrators, otherwise 5: who looks for work would keep others from theirs.
+   */
   readonly spinUs?: number;
   /** Invocations that are accepted and not answered at most, of one orchestrator: 1 to 60,000. Default 4,096. */
   readonly outstandingMax?: number;
@@ -52,6 +55,8 @@ export interface ServerSettings extends DispatcherOptions {
 }
 
 const MIB = 2 ** 20;
+const SPIN_US = 50;
+const SPIN_US_CROWDED = 5;
 /** Each orchestrator has a control block too. */
 const ORCHESTRATORS_MAX = 15;
 const THREADS_MAX: number = EXECUTORS_MAX - 1 - ORCHESTRATORS_MAX;
@@ -64,7 +69,7 @@ export const OPTION_BOUNDS: Readonly<Record<NumericOption, readonly [least: numb
   executors: [0, THREADS_MAX, Number.NaN],
   orchestrators: [1, ORCHESTRATORS_MAX, 1],
   queueBound: [1, RING_MAX, 2],
-  spinUs: [0, 1_000_000, 50],
+  spinUs: [0, 1_000_000, Number.NaN],
   outstandingMax: [1, 60_000, 4096],
   queueDelayMs: [0, 3_600_000, 100],
   stacksMax: [1, 30_000, 16_384],
@@ -94,7 +99,7 @@ export function resolveOptions(options: WorkerServerOptions): ServerSettings {
     executors,
     orchestrators,
     queueBound: number('queueBound'),
-    spinUs: number('spinUs'),
+    spinUs: options.spinUs === undefined ? defaultSpinUs(executors + orchestrators) : number('spinUs'),
     outstandingMax: number('outstandingMax'),
     queueDelayMs: number('queueDelayMs'),
     stacksMax: number('stacksMax'),
@@ -102,6 +107,10 @@ export function resolveOptions(options: WorkerServerOptions): ServerSettings {
     stuckMs: number('stuckMs'),
     limits: { responseBytesMax: number('responseBytesMax'), logBytesMax: number('logBytesMax') },
   };
+}
+
+function defaultSpinUs(threads: number): number {
+  return availableParallelism() > threads ? SPIN_US : SPIN_US_CROWDED;
 }
 
 function defaultExecutors(orchestrators: number): number {
