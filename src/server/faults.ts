@@ -4,6 +4,7 @@ import {
   ACCESS_WRITE,
   FAULT_ACCESS,
   FAULT_ATOMIC_WAIT,
+  FAULT_CANCELLED,
   FAULT_DEADLINE,
   FAULT_GROW_REFUSED,
   FAULT_SEGMENT,
@@ -13,6 +14,7 @@ import {
 } from '../../core/layout.ts';
 import {
   CALLEE_BAD_RESPONSE,
+  CALLEE_CANCELLED,
   CALLEE_DEADLINE,
   CALLEE_EXCEPTION,
   CALLEE_INTERNAL_ERROR,
@@ -103,6 +105,7 @@ type Refusal = Omit<FaultDetails, 'function' | 'backtrace'>;
 const REFUSAL_STATUS: Readonly<Partial<Record<FaultDetails['fault'], number>>> = {
   'memory-access': CALLEE_MEMORY_FAULT,
   deadline: CALLEE_DEADLINE,
+  cancelled: CALLEE_CANCELLED,
 };
 
 /** What the guard (or PrivLib) recorded before its `unreachable`; undefined when the trap was not the guard's. */
@@ -123,6 +126,7 @@ function describeRefusal(kind: number, addressWord: number, access: number, memo
     return { fault: 'atomic-wait', reason: 'memory.atomic.wait is not allowed: it would block the executor' };
   }
   if (kind === FAULT_DEADLINE) return { fault: 'deadline', reason: DEADLINE_REASON };
+  if (kind === FAULT_CANCELLED) return { fault: 'cancelled', reason: 'it was cancelled' };
   if (kind === FAULT_SEGMENT) return { fault: 'trap', reason: 'memory.init of a data segment that was dropped' };
   return undefined;
 }

@@ -63,7 +63,8 @@ export interface FaultDetails {
     | 'exception'
     | 'bad-response'
     | 'atomic-wait'
-    | 'deadline';
+    | 'deadline'
+    | 'cancelled';
   /** What V8 or the guard says. */
   readonly reason: string;
   /** The address (home-relative or global), for a memory access. */
