@@ -10,6 +10,7 @@ import {
   HOME_AREA,
   HOME_AREA_END_MIB,
   HOME_DEADLINE_MS,
+  HOME_END_MS,
   HOME_MEMORY_PAGES,
   NULL_SHIFT,
   NULL_VTE,
@@ -49,6 +50,7 @@ export function createAddressSpace(): AddressSpace {
       next += homeSize;
       view.setUint32(base + HOME_MEMORY_PAGES, memoryInitialPages, true);
       view.setUint32(base + HOME_DEADLINE_MS, DEADLINE_FAR_MS, true);
+      view.setUint32(base + HOME_END_MS, DEADLINE_FAR_MS, true);
       return base;
     },
   };

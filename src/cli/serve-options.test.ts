@@ -11,7 +11,6 @@ function parse(...parameters: readonly string[]): ServeOptions {
 
 const DEFAULTS = {
   orchestrators: 1,
-  queueBound: 2,
   outstandingMax: 4096,
   queueDelayMs: 100,
   stacksMax: 16_384,

@@ -16,7 +16,7 @@ export interface ServeOptions {
   readonly graceMs: number;
   readonly executors?: number;
   readonly orchestrators: number;
-  readonly queueBound: number;
+  readonly queueBound?: number;
   readonly spinUs?: number;
   readonly outstandingMax: number;
   readonly queueDelayMs: number;
@@ -35,7 +35,7 @@ export interface ServeOptions {
 export interface DispatchOptions {
   readonly executors?: number;
   readonly orchestrators: number;
-  readonly queueBound: number;
+  readonly queueBound?: number;
   readonly spinUs?: number;
   readonly outstandingMax: number;
   readonly queueDelayMs: number;
@@ -50,7 +50,7 @@ export function dispatchOptions(options: ServeOptions): DispatchOptions {
   return {
     ...(executors === undefined ? {} : { executors }),
     orchestrators,
-    queueBound,
+    ...(queueBound === undefined ? {} : { queueBound }),
     ...(spinUs === undefined ? {} : { spinUs }),
     outstandingMax,
     queueDelayMs,
@@ -109,7 +109,7 @@ function numberOption(
 function addThreadOptions(command: Command): void {
   const executors = 'threads that run functions (default: cores without orchestrators, at least 1)';
   const orchestrators = 'threads that receive requests and dispatch them';
-  const queueBound = `most invocations that an executor has at a time, 1 to ${RING_MAX}`;
+  const queueBound = `most invocations that an executor has at a time, 1 to ${RING_MAX} (default: 2, and more short ones)`;
   const spinUs = 'how long a thread without work looks for some before it sleeps (default: the server chooses)';
   const outstandingMax = `most invocations accepted and not answered, 1 to ${OUTSTANDING_MAX}`;
   const queueDelayMs = 'refuse more while the oldest of those that wait has waited longer; 0 never does';
@@ -129,9 +129,7 @@ function addThreadOptions(command: Command): void {
         value: 1,
       }),
     )
-    .addOption(
-      numberOption('--queue-bound <n>', queueBound, { env: 'JORD_QUEUE_BOUND', min: 1, max: RING_MAX, value: 2 }),
-    )
+    .addOption(numberOption('--queue-bound <n>', queueBound, { env: 'JORD_QUEUE_BOUND', min: 1, max: RING_MAX }))
     .addOption(numberOption('--spin-us <µs>', spinUs, { env: 'JORD_SPIN_US', min: 0, max: SPIN_US_MAX }))
     .addOption(numberOption('--outstanding-max <n>', outstandingMax, outstanding))
     .addOption(numberOption('--queue-delay-ms <ms>', queueDelayMs, delay))

@@ -8,5 +8,6 @@ export const ADDED_WRITE_RANGE = 5;
 export const ADDED_COPY = 6;
 export const ADDED_FILL = 7;
 export const ADDED_GROW = 8;
+export const ADDED_INTERRUPTED = 9;
 /** One for each data segment from here on, and `jord:init` behind them. */
-export const ADDED_INIT_SEGMENT = 9;
+export const ADDED_INIT_SEGMENT = 10;

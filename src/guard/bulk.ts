@@ -20,7 +20,7 @@ import {
 } from '../../core/layout.ts';
 import { emitFault, emitPermitted } from './access.ts';
 import { ADDED_READ_RANGE, ADDED_READABLE_END, ADDED_WRITABLE_END, ADDED_WRITE_RANGE } from './added.ts';
-import { emitDeadlineCheck } from './deadline.ts';
+import { emitEntryCheck } from './deadline.ts';
 import { BLOCK_EMPTY, BLOCK_I32, type Emitter, HINT_LIKELY, HINT_UNLIKELY, NEED_ENTRY, NEED_POINTER } from './emit.ts';
 import {
   OP_ELSE,
@@ -151,7 +151,7 @@ function emitVmaRange(e: Emitter, write: boolean): void {
 /** (to, from, n, base). Both ranges are checked before anything is written. */
 export function emitCopy(e: Emitter): void {
   const [to, from, n] = [0, 1, 2];
-  emitDeadlineCheck(e);
+  emitEntryCheck(e);
   for (const [address, range] of [
     [to, ADDED_WRITE_RANGE],
     [from, ADDED_READ_RANGE],
@@ -169,7 +169,7 @@ export function emitCopy(e: Emitter): void {
 /** (to, value, n, base) */
 export function emitFill(e: Emitter): void {
   const [to, value, n] = [0, 1, 2];
-  emitDeadlineCheck(e);
+  emitEntryCheck(e);
   e.get(to);
   e.get(n);
   e.callAdded(ADDED_WRITE_RANGE);
@@ -208,7 +208,7 @@ export function emitGrow(e: Emitter): void {
 /** (to, from, n, base). A dropped segment is as one of length 0; the other bounds of the segment V8 checks. */
 export function emitInitSegment(e: Emitter, segment: number, flag: number): void {
   const [to, from, n] = [0, 1, 2];
-  emitDeadlineCheck(e);
+  emitEntryCheck(e);
   e.get(from);
   e.get(n);
   e.op(OP_I32_OR);

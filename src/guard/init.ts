@@ -6,7 +6,7 @@ import { ACCESS_BULK, ACCESS_WRITE, FAULT_ACCESS, PAGE_SIZE } from '../../core/l
 import { emitFault } from './access.ts';
 import { ADDED_INIT_SEGMENT } from './added.ts';
 import { emitDrop } from './bulk.ts';
-import { emitDeadlineCheck } from './deadline.ts';
+import { emitEntryCheck } from './deadline.ts';
 import { BLOCK_EMPTY, type Emitter, HINT_UNLIKELY, NEED_POINTER } from './emit.ts';
 import { malformed } from './errors.ts';
 import { decodeExpression, InstructionList, WORD_A, WORD_OFFSET, WORDS } from './instructions.ts';
@@ -23,7 +23,7 @@ export const INIT_NEEDS = NEED_POINTER;
 export function emitInit(e: Emitter, module: Module, plan: Plan): void {
   const constants = new ConstantRewriter(module, plan);
   // It is entered once, by the server. The check is there so that there is no exception to what deadline.ts says of calls.
-  if (module.start !== undefined) emitDeadlineCheck(e);
+  if (module.start !== undefined) emitEntryCheck(e);
   for (const [index, global] of module.globals.entries()) {
     const slot = plan.globalSlots[index] ?? -1;
     if (slot < 0) continue;

@@ -81,6 +81,8 @@ export const OP_ELEM_DROP = MISC_FIRST + 13;
 export const OP_TABLE_COPY = MISC_FIRST + 14;
 export const OP_TABLE_GROW = MISC_FIRST + 15;
 export const OP_TABLE_FILL = MISC_FIRST + 17;
+export const OP_I32_ATOMIC_LOAD = ATOMIC_FIRST + 0x10;
+export const OP_I32_ATOMIC_STORE = ATOMIC_FIRST + 0x17;
 export const OP_V128_LOAD = SIMD_FIRST;
 export const OP_V128_STORE = SIMD_FIRST + 11;
 

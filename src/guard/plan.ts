@@ -1,6 +1,7 @@
 /** Where the parts of a module are after the guard: types, globals, added functions. Function indices stay. */
 import { emitCheck } from './access.ts';
 import { emitCopy, emitEnd, emitFill, emitGrow, emitInitSegment, emitRange } from './bulk.ts';
+import { emitInterrupted } from './deadline.ts';
 import { type Emitter, NEED_ENTRY, NEED_GRANULE, NEED_POINTER } from './emit.ts';
 import { malformed } from './errors.ts';
 import { planHome } from './layout.ts';
@@ -65,11 +66,12 @@ export function planModule(module: Module, options: GuardOptions): Plan {
 
 const I32_2: FunctionType = { parameters: ['i32', 'i32'], results: ['i32'] };
 const I32_3: FunctionType = { parameters: ['i32', 'i32', 'i32'], results: ['i32'] };
+const VOID_1: FunctionType = { parameters: ['i32'], results: [] };
 const VOID_3: FunctionType = { parameters: ['i32', 'i32', 'i32'], results: [] };
 const VOID_4: FunctionType = { parameters: ['i32', 'i32', 'i32', 'i32'], results: [] };
 /** Of `jord:init`. */
-export const INIT_TYPE: FunctionType = { parameters: ['i32'], results: [] };
-const ADDED_TYPES: readonly FunctionType[] = [I32_2, I32_3, VOID_3, VOID_4, INIT_TYPE];
+export const INIT_TYPE: FunctionType = VOID_1;
+const ADDED_TYPES: readonly FunctionType[] = [I32_2, I32_3, VOID_1, VOID_3, VOID_4];
 
 /** `jord:init` is not among them, since it needs the plan. */
 function addedFunctions(segmentCount: number, segmentFlags: number): readonly AddedFunction[] {
@@ -84,6 +86,7 @@ function addedFunctions(segmentCount: number, segmentFlags: number): readonly Ad
     { name: 'jord:memory.copy', type: VOID_4, needs: 0, emit: emitCopy },
     { name: 'jord:memory.fill', type: VOID_4, needs: 0, emit: emitFill },
     { name: 'jord:memory.grow', type: I32_2, needs: NEED_POINTER, emit: emitGrow },
+    { name: 'jord:interrupted', type: VOID_1, needs: 0, emit: emitInterrupted },
   ];
   const segments = Array.from(
     { length: segmentCount },

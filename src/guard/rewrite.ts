@@ -7,7 +7,7 @@ import { accessNeeds, emitAccess, valueNeed } from './access.ts';
 import { ADDED_COPY, ADDED_FILL, ADDED_GROW, ADDED_INIT_SEGMENT } from './added.ts';
 import type { HintWriter } from './branch-hints.ts';
 import { emitDrop } from './bulk.ts';
-import { emitDeadlineCheck } from './deadline.ts';
+import { emitEntryCheck, emitLoopCheck } from './deadline.ts';
 import { Emitter, NEED_POINTER, TEMPORARY_TYPES } from './emit.ts';
 import { LIMITS, malformed, refusal, tooLarge, unsupported } from './errors.ts';
 import {
@@ -189,7 +189,7 @@ export class FunctionRewriter {
     if (!reader.atEnd) throw malformed(`a body goes on behind its end (in ${this.#where()})`, reader.position);
     const { needs, hasCall } = this.#analyse();
     this.#begin(parameters.length, locals, needs);
-    if (hasCall) emitDeadlineCheck(this.#emitter);
+    if (hasCall) emitEntryCheck(this.#emitter);
     this.#emit(parameters.length, body.start);
     this.#finish(index);
   }
@@ -301,7 +301,7 @@ export class FunctionRewriter {
         run = start;
       } else if (action === LOOP) {
         e.out.slice(bytes, start, run);
-        emitDeadlineCheck(e);
+        emitLoopCheck(e);
       } else {
         this.#emitChanged(action, opcode, words[at + WORD_A] as number, words[at + WORD_B] as number, start);
       }

@@ -11,6 +11,7 @@ import {
   GRANULE_TABLE,
   HOME_AREA,
   HOME_DEADLINE_MS,
+  HOME_END_MS,
   HOME_FAULT_ACCESS,
   HOME_FAULT_ADDRESS,
   HOME_FAULT_KIND,
@@ -135,6 +136,7 @@ export class TestSpace {
     this.bytes.fill(0, base, base + layout.headerSize);
     this.set32(base + HOME_MEMORY_PAGES, layout.memoryInitialPages);
     this.set32(base + HOME_DEADLINE_MS, DEADLINE_FAR_MS);
+    this.set32(base + HOME_END_MS, DEADLINE_FAR_MS);
     return { base, layout, start: base + layout.headerSize };
   }
 

@@ -39,6 +39,8 @@ import type { Cancellation, HttpRequest, InvokeResult, OrchestratorStats } from 
 export interface DispatcherOptions {
   /** k: how many invocations an executor has at most, the one that runs included. */
   readonly queueBound: number;
+  /** It may have more while they are so short that to have another one dispatched takes longer than to run it. */
+  readonly isElastic: boolean;
   /** Invocations that are accepted and not answered, at most. */
   readonly outstandingMax: number;
   /** New ones are refused while the oldest that waits has waited longer; 0: never. */
@@ -84,6 +86,7 @@ interface Pending {
 
 /** Less than it takes to wake a thread. */
 const BURST_NS = 50_000;
+const HELD_UP_MS = 1;
 /** Between two looks at deadlines of what is queued. */
 const SWEEP_INTERVAL_MS = 5;
 /** The timer outlives what it is for a little, since it is often needed again. */
@@ -105,6 +108,11 @@ export class Dispatcher {
   #refused = 0;
   /** The event loop is kept turning. */
   #isTurning = false;
+  /** For each executor, how far its ring was, and since when. */
+  readonly #heads: Int32Array;
+  readonly #headSinceMs: Float64Array;
+  /** When an invocation was last submitted or the loop last turned: near enough to now. */
+  #nowMs = 0;
   /** Something was dispatched, and its executor may be parked. */
   #hasDispatched = false;
   /** A promise of `Atomics.waitAsync` has not settled: there is never more than one. */
@@ -117,6 +125,8 @@ export class Dispatcher {
   constructor(executor: Executor, executors: readonly number[], options: DispatcherOptions) {
     this.#executor = executor;
     this.#executors = executors;
+    this.#heads = new Int32Array(executors.length);
+    this.#headSinceMs = new Float64Array(executors.length);
     this.#options = options;
     this.#signed = new Int32Array(executor.bytes.buffer, 0, 2 ** 29);
     this.#doorbell = (executor.control + EXECUTOR_DOORBELL) >>> 2;
@@ -152,6 +162,7 @@ export class Dispatcher {
     if (!this.#executor.isIdle) throw invokedFromInside();
     if (options.cancellation?.isCancelled === true) throw statusError(CALLEE_CANCELLED, target.name);
     const nowMs = monotonicMs();
+    this.#nowMs = nowMs;
     this.#admit(nowMs, options.isPatient === true);
     const restMs = Math.min(options.deadlineMs ?? target.deadlineMs, target.deadlineMs);
     // One more for what the clock rounds down: no function ends before its time.
@@ -223,16 +234,23 @@ export class Dispatcher {
     return handle;
   }
 
-  /**
-   * k; or as many as make for BURST_NS, while they are so short that to have one more dispatched takes longer than to run it.
-   */
-  #boundOf(control: number): number {
+  /** k; or as many as make for BURST_NS of late, as long as the executor gets on with them. */
+  #boundOf(control: number, index: number, length: number): number {
+    const { queueBound, isElastic } = this.#options;
     const serviceNs = this.#signed[(control + EXECUTOR_SERVICE_NS) >>> 2] ?? 0;
-    return serviceNs * this.#options.queueBound >= BURST_NS ? this.#options.queueBound : this.#burstOf(serviceNs);
+    if (!isElastic || serviceNs * queueBound >= BURST_NS || this.#isHeldUp(control, index, length)) return queueBound;
+    return Math.max(queueBound, Math.min(RING_MAX, Math.floor(BURST_NS / (serviceNs + 1))));
   }
 
-  #burstOf(serviceNs: number): number {
-    return Math.max(this.#options.queueBound, Math.min(RING_MAX, Math.floor(BURST_NS / (serviceNs + 1))));
+  /** Whether the invocation at the head of a ring has been there for long. */
+  #isHeldUp(control: number, index: number, length: number): boolean {
+    const head = this.#signed[(control + EXECUTOR_RING_HEAD) >>> 2] ?? 0;
+    if (length === 0 || this.#heads[index] !== head) {
+      this.#heads[index] = head;
+      this.#headSinceMs[index] = this.#nowMs;
+      return false;
+    }
+    return this.#nowMs - (this.#headSinceMs[index] ?? 0) > HELD_UP_MS;
   }
 
   /** To the executor with the shortest queue; of equals to one that is awake. False: all have as many as they may. */
@@ -240,9 +258,10 @@ export class Dispatcher {
     const { privLib } = this.#executor;
     let best = 0;
     let bestLength = RING_MAX;
-    for (const control of this.#executors) {
+    for (let i = 0; i < this.#executors.length; i++) {
+      const control = this.#executors[i] ?? 0;
       const length = privLib.ringLength(control);
-      if (length > bestLength || length >= this.#boundOf(control)) continue;
+      if (length > bestLength || length >= this.#boundOf(control, i, length)) continue;
       if (length === bestLength && this.#signed[(control + EXECUTOR_DOORBELL) >>> 2] === DOORBELL_PARKED) continue;
       best = control;
       bestLength = length;
@@ -397,6 +416,7 @@ export class Dispatcher {
       return;
     }
     const nowMs = monotonicMs();
+    this.#nowMs = nowMs;
     if (didWork) this.#progressMs = nowMs;
     if ((nowMs - this.#progressMs) * 1000 < this.#options.spinUs || !this.#park()) setImmediate(this.#onTurn);
   };
@@ -443,12 +463,31 @@ export class Dispatcher {
     const { privLib, hostBase } = this.#executor;
     const nowMs = monotonicMs();
     for (const pending of this.#pending) {
-      if (pending === undefined || pending.deadlineMs > nowMs || pending.hasExpired) continue;
+      if (pending === undefined || pending.hasExpired) continue;
       if (privLib.invocationState(pending.handle, hostBase) !== INVOCATION_QUEUED) continue;
-      pending.hasExpired = true;
-      privLib.invocationCancel(pending.handle, CALLEE_DEADLINE, hostBase);
-      if (privLib.invocationState(pending.handle, hostBase) > INVOCATION_ENDED) this.#complete(pending);
+      if (pending.deadlineMs <= nowMs) this.#expire(pending);
+      else if (pending.executor !== 0 && nowMs - pending.queuedMs > SWEEP_INTERVAL_MS) this.#offerElsewhere(pending);
     }
+    this.#wakeExecutors();
+  }
+
+  #expire(pending: Pending): void {
+    const { privLib, hostBase } = this.#executor;
+    pending.hasExpired = true;
+    privLib.invocationCancel(pending.handle, CALLEE_DEADLINE, hostBase);
+    if (privLib.invocationState(pending.handle, hostBase) > INVOCATION_ENDED) this.#complete(pending);
+  }
+
+  /**
+   * One that has been in a ring for long, behind something longer than was to be expected: an executor that has nothing to do may
+   * have it. It is in two rings then, and whoever takes it first has it.
+   */
+  #offerElsewhere(pending: Pending): void {
+    const { privLib } = this.#executor;
+    const idle = this.#executors.find((control) => control !== pending.executor && privLib.ringLength(control) === 0);
+    if (idle === undefined || privLib.ringPush(idle, pending.handle, RING_MAX, 1) === 0) return;
+    pending.executor = idle;
+    this.#hasDispatched = true;
   }
 
   /** An executor has another thread: what was dispatched to it, is queued and not in its ring any more is dispatched anew. */

@@ -20,7 +20,10 @@ export interface WorkerServerOptions {
   readonly executors?: number;
   /** Threads that receive requests and dispatch them: 1 to 15. Default 1, which is the thread that starts the server. */
   readonly orchestrators?: number;
-  /** Invocations that an executor has at most, the one that runs included (the k of JBSQ): 1 to 64. Default 2. */
+  /**
+   * Invocations that an executor has at most, the one that runs included (the k of JBSQ): 1 to 64. Default 2, and more while they are
+   * so short that 50 µs are enough for all of them.
+   */
   readonly queueBound?: number;
   /**
    * How long a thread looks for work before it parks, in µs: 0 to 1,000,000. Default 50 where there are more cores than executors and
@@ -99,6 +102,7 @@ export function resolveOptions(options: WorkerServerOptions): ServerSettings {
     executors,
     orchestrators,
     queueBound: number('queueBound'),
+    isElastic: options.queueBound === undefined,
     spinUs: options.spinUs === undefined ? defaultSpinUs(executors + orchestrators) : number('spinUs'),
     outstandingMax: number('outstandingMax'),
     queueDelayMs: number('queueDelayMs'),

@@ -174,8 +174,8 @@ export class LocalWorkerServer implements WorkerServer {
     const { port1, port2 } = new MessageChannel();
     const executors = this.#executorsOf(index);
     this.#orchestrators.add(port1, executors);
-    const { queueBound, outstandingMax, queueDelayMs, spinUs } = this.#settings;
-    const settings = { queueBound, outstandingMax, queueDelayMs, spinUs };
+    const { queueBound, isElastic, outstandingMax, queueDelayMs, spinUs } = this.#settings;
+    const settings = { queueBound, isElastic, outstandingMax, queueDelayMs, spinUs };
     const addressSpace = this.#addressSpace;
     const stats = ThreadStats.allocate();
     this.#orchestratorStats.push(new ThreadStats(stats));
