@@ -193,7 +193,7 @@ export const ACTS: Record<string, Act> = {
     // Only who runs can make an ArgBuf; for one below, there is none.
     const isTop = model.top(x) === base;
     const length = [10, RESPONSE_BYTES_MAX + 1][kind % 4];
-    let response = kind % 4 === 2 ? 0x8000_0000 : 0;
+    let response = kind % 4 === 2 ? 0x8000_0001 : 0;
     if (length !== undefined && isTop) {
       response = privLib.argBufNew(length, base.base) >>> 0;
       model.mapped(response, base.base);
