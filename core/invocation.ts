@@ -6,7 +6,7 @@
  *
  *     QUEUED    by who asked; whoever exchanges the state first has it: an executor, or who asked, to cancel it
  *     RUNNING   the executor's that took it
- *     ENDED     nobody's, on its way through the inbox
+ *     ENDED     nobody's, on its way through returns or an inbox
  *     ARRIVED   that of the thread which asked, until it is collected
  *
  * The state word holds the record's generation too, and so does its handle: a handle of a record that is used for another

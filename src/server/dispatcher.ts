@@ -82,6 +82,8 @@ interface Pending {
   isOver: boolean;
   /** It was still queued when its deadline passed. */
   hasExpired: boolean;
+  /** It was put into a second ring. */
+  wasOffered: boolean;
 }
 
 /** Less than it takes to wake a thread. */
@@ -96,6 +98,8 @@ export class Dispatcher {
   readonly #executor: Executor;
   readonly #executors: readonly number[];
   readonly #options: DispatcherOptions;
+  /** Is called before invocations that have ended are answered. */
+  readonly #beforeAnswers: () => void;
   readonly #signed: Int32Array;
   readonly #doorbell: number;
   /** By the index of the record. */
@@ -122,7 +126,13 @@ export class Dispatcher {
   #idleSweeps = 0;
 
   /** `executor` is that of this thread, `executors` are the control blocks of those it dispatches to. */
-  constructor(executor: Executor, executors: readonly number[], options: DispatcherOptions) {
+  constructor(
+    executor: Executor,
+    executors: readonly number[],
+    options: DispatcherOptions,
+    beforeAnswers: () => void = () => {},
+  ) {
+    this.#beforeAnswers = beforeAnswers;
     this.#executor = executor;
     this.#executors = executors;
     this.#heads = new Int32Array(executors.length);
@@ -178,6 +188,7 @@ export class Dispatcher {
       executor: 0,
       isOver: false,
       hasExpired: false,
+      wasOffered: false,
     };
     this.#pending[handle & 0xffff] = pending;
     this.#accepted++;
@@ -201,7 +212,10 @@ export class Dispatcher {
     const { outstandingMax, queueDelayMs } = this.#options;
     if (this.#outstanding >= outstandingMax) {
       this.#refused++;
-      throw new JordError('OVERLOADED', `${this.#outstanding} invocations are outstanding. Try again later.`);
+      throw new JordError(
+        'OVERLOADED',
+        `As many invocations are outstanding as may be (outstandingMax, ${outstandingMax}).`,
+      );
     }
     while (this.#waiting.peek()?.isOver === true) this.#waiting.shift();
     const oldest = this.#waiting.peek();
@@ -238,8 +252,10 @@ export class Dispatcher {
   #boundOf(control: number, index: number, length: number): number {
     const { queueBound, isElastic } = this.#options;
     const serviceNs = this.#signed[(control + EXECUTOR_SERVICE_NS) >>> 2] ?? 0;
-    if (!isElastic || serviceNs * queueBound >= BURST_NS || this.#isHeldUp(control, index, length)) return queueBound;
-    return Math.max(queueBound, Math.min(RING_MAX, Math.floor(BURST_NS / (serviceNs + 1))));
+    // 0: nothing has run there yet.
+    if (!isElastic || serviceNs === 0 || serviceNs * queueBound >= BURST_NS || this.#isHeldUp(control, index, length))
+      return queueBound;
+    return Math.max(queueBound, Math.min(RING_MAX, Math.floor(BURST_NS / serviceNs)));
   }
 
   /** Whether the invocation at the head of a ring has been there for long. */
@@ -277,16 +293,17 @@ export class Dispatcher {
    * the event loop; otherwise it happens by itself.
    */
   poll(): boolean {
-    this.#wakeExecutors();
+    this.wakeExecutors();
     // Not from inside a function: then the host may ask for nothing.
     if (!this.#executor.isIdle) return false;
     let didWork = this.takeIn();
+    if (this.#arrived.size > 0) this.#beforeAnswers();
     for (let pending = this.#arrived.shift(); pending !== undefined; pending = this.#arrived.shift()) {
       didWork = true;
       if (!pending.isOver) this.#complete(pending);
     }
     if (this.#pump()) didWork = true;
-    this.#wakeExecutors();
+    this.wakeExecutors();
     return didWork;
   }
 
@@ -294,7 +311,7 @@ export class Dispatcher {
    * Once for all that was dispatched in a turn of the event loop: to wake a thread takes as long as to run many short functions,
    * and who is woken for each would find nothing in between and park again.
    */
-  #wakeExecutors(): void {
+  wakeExecutors(): void {
     if (!this.#hasDispatched) return;
     this.#hasDispatched = false;
     for (const control of this.#executors) this.#executor.privLib.executorWake(control);
@@ -410,6 +427,7 @@ export class Dispatcher {
   }
 
   readonly #onTurn = (): void => {
+    this.#nowMs = monotonicMs();
     const didWork = this.poll();
     if (this.#outstanding === 0) {
       this.#isTurning = false;
@@ -427,7 +445,7 @@ export class Dispatcher {
     if (privLib.executorPark(control) === 0) return false;
     // Once more, since who sends something back or makes room wakes only who is parked.
     if (this.#executors.some((executor) => privLib.hasReturned(executor) !== 0) || this.#pump()) {
-      this.#wakeExecutors();
+      this.wakeExecutors();
       Atomics.store(this.#signed, this.#doorbell, DOORBELL_AWAKE);
       return false;
     }
@@ -455,6 +473,8 @@ export class Dispatcher {
 
   #sweep(): void {
     if (this.#outstanding === 0) {
+      // What was cancelled while it ran comes back when nobody waits for it any more.
+      this.poll();
       if (++this.#idleSweeps < IDLE_SWEEPS_MAX) return;
       clearInterval(this.#sweeper);
       this.#sweeper = undefined;
@@ -466,9 +486,9 @@ export class Dispatcher {
       if (pending === undefined || pending.hasExpired) continue;
       if (privLib.invocationState(pending.handle, hostBase) !== INVOCATION_QUEUED) continue;
       if (pending.deadlineMs <= nowMs) this.#expire(pending);
-      else if (pending.executor !== 0 && nowMs - pending.queuedMs > SWEEP_INTERVAL_MS) this.#offerElsewhere(pending);
+      else if (nowMs - pending.queuedMs > SWEEP_INTERVAL_MS) this.#offerElsewhere(pending);
     }
-    this.#wakeExecutors();
+    this.wakeExecutors();
   }
 
   #expire(pending: Pending): void {
@@ -484,9 +504,12 @@ export class Dispatcher {
    */
   #offerElsewhere(pending: Pending): void {
     const { privLib } = this.#executor;
+    // Once; and not what its executor has taken out of its ring, to begin it when there is a stack for it.
+    if (pending.wasOffered || pending.executor === 0 || privLib.ringLength(pending.executor) === 0) return;
     const idle = this.#executors.find((control) => control !== pending.executor && privLib.ringLength(control) === 0);
     if (idle === undefined || privLib.ringPush(idle, pending.handle, RING_MAX, 1) === 0) return;
     pending.executor = idle;
+    pending.wasOffered = true;
     this.#hasDispatched = true;
   }
 
@@ -503,6 +526,7 @@ export class Dispatcher {
       if (pending === undefined || pending.executor !== control || inRing.has(pending.handle >>> 0)) continue;
       if (privLib.invocationState(pending.handle, hostBase) !== INVOCATION_QUEUED) continue;
       pending.executor = 0;
+      pending.wasOffered = false;
       this.#waiting.push(pending);
     }
     this.#turn();

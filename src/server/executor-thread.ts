@@ -38,7 +38,7 @@ function log(record: LogRecord): void {
     return;
   }
   Atomics.add(logCounts, LOG_SENT, 1);
-  post({ kind: 'log', record });
+  data.logPort.postMessage(record);
 }
 
 /** Two offers or more: one is soon run by who made it, the others are worth waking somebody. */

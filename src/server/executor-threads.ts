@@ -2,8 +2,7 @@
  * The executor threads of a worker server, seen from the main thread: starts them, tells them of functions, hands on what
  * they log, and replaces one that has ended or does not answer.
  */
-import { once } from 'node:events';
-import { type MessagePort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import {
   CONTROL_NOW_MS,
   DOORBELL_PARKED,
@@ -27,6 +26,7 @@ import {
   type FromExecutor,
   LOG_DROPPED,
   LOG_RECEIVED,
+  LOG_SENT,
   LOG_WORDS,
   type PortableFunction,
   type ToExecutor,
@@ -63,7 +63,10 @@ const RESTART_DELAY_MS_MAX = 5000;
 interface Thread {
   readonly control: number;
   readonly stats: SharedArrayBuffer;
+  readonly logCounts: Int32Array;
   worker: Worker | undefined;
+  /** Where its log messages come. */
+  logPort: MessagePort | undefined;
   replacements: number;
   startedMs: number;
   /** When it was first seen to be stuck on this home; 0: it is not. */
@@ -78,7 +81,6 @@ export class ExecutorThreads {
   readonly #signed: Int32Array;
   readonly #doubles: Float64Array;
   readonly #threads: Thread[] = [];
-  readonly #logCounts = new SharedArrayBuffer(4 * LOG_WORDS);
   readonly #outbound = new OutboundThread((reason) => this.#fetchThreadLost(reason));
   readonly #startedMs = performance.now();
   /** Versions of which each executor has yet to say that it is done with them. */
@@ -99,7 +101,8 @@ export class ExecutorThreads {
       if (failed(control)) throw statusError(control, 'another executor');
       const stats = ThreadStats.allocate();
       const startedMs = performance.now();
-      const thread = { control, stats, worker: undefined, replacements: 0, startedMs };
+      const logCounts = new Int32Array(new SharedArrayBuffer(4 * LOG_WORDS));
+      const thread = { control, stats, logCounts, worker: undefined, logPort: undefined, replacements: 0, startedMs };
       this.#threads.push({ ...thread, stuckSinceMs: 0, isReplacing: false });
     }
   }
@@ -114,7 +117,7 @@ export class ExecutorThreads {
   }
 
   get logMessagesDropped(): number {
-    return Atomics.load(new Int32Array(this.#logCounts), LOG_DROPPED);
+    return this.#threads.reduce((sum, { logCounts }) => sum + Atomics.load(logCounts, LOG_DROPPED), 0);
   }
 
   /** Returns when all are ready. */
@@ -126,6 +129,10 @@ export class ExecutorThreads {
 
   async #startThread(thread: Thread): Promise<void> {
     const { control, stats } = thread;
+    const logs = new MessageChannel();
+    logs.port1.on('message', (record: LogRecord) => this.#takeLog(thread, record));
+    logs.port1.unref();
+    thread.logPort = logs.port1;
     const workerData: ExecutorThreadData = {
       addressSpace: this.#addressSpace,
       control,
@@ -135,19 +142,21 @@ export class ExecutorThreads {
       limits: this.#options.limits,
       functions: this.#options.functions(),
       stats,
-      logCounts: this.#logCounts,
+      logCounts: thread.logCounts.buffer as SharedArrayBuffer,
+      logPort: logs.port2,
     };
     // Options of the process, such as --input-type, are not for the worker's file.
     const worker = new Worker(new URL('./executor-thread.ts', import.meta.url), {
       execArgv: [],
       workerData,
+      transferList: [logs.port2],
     });
     thread.worker = worker;
     thread.startedMs = performance.now();
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
     worker.on('message', (message: FromExecutor) => {
       if (message.kind === 'ready') resolve();
-      else this.#take(thread, message);
+      else this.#acknowledge(thread, message.descriptor);
     });
     worker.on('error', (error: unknown) => {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -187,18 +196,24 @@ export class ExecutorThreads {
     this.#tell(thread, { kind: 'fetcher', port }, [port]);
   }
 
-  #take(thread: Thread, message: Exclude<FromExecutor, { kind: 'ready' }>): void {
-    switch (message.kind) {
-      case 'log':
-        Atomics.add(new Int32Array(this.#logCounts), LOG_RECEIVED, 1);
-        this.#options.log(message.record);
-        break;
-      case 'retired':
-        this.#acknowledge(thread, message.descriptor);
-        break;
-      default:
-        message satisfies never;
+  /**
+   * Hands on what has been logged up to now: what an invocation logs comes before its answer. Otherwise that happens by itself,
+   * in some later turn of the event loop.
+   */
+  drainLogs(): void {
+    for (const thread of this.#threads) {
+      const { logPort, logCounts } = thread;
+      if (logPort === undefined || Atomics.load(logCounts, LOG_SENT) === Atomics.load(logCounts, LOG_RECEIVED))
+        continue;
+      for (let got = receiveMessageOnPort(logPort); got !== undefined; got = receiveMessageOnPort(logPort)) {
+        this.#takeLog(thread, got.message as LogRecord);
+      }
     }
+  }
+
+  #takeLog({ logCounts }: Thread, record: LogRecord): void {
+    Atomics.add(logCounts, LOG_RECEIVED, 1);
+    this.#options.log(record);
   }
 
   #acknowledge(thread: Thread, descriptor: number): void {
@@ -284,6 +299,10 @@ export class ExecutorThreads {
   /** The thread has ended: what it had is put in order, and a new one begun. */
   async #replace(thread: Thread): Promise<void> {
     thread.worker = undefined;
+    this.drainLogs();
+    thread.logPort?.close();
+    // What was lost on its way is not waited for.
+    Atomics.store(thread.logCounts, LOG_RECEIVED, Atomics.load(thread.logCounts, LOG_SENT));
     if (this.#isStopping) return;
     thread.isReplacing = true;
     const lifeMs = performance.now() - thread.startedMs;
@@ -294,7 +313,7 @@ export class ExecutorThreads {
     thread.stuckSinceMs = 0;
     if (lifeMs < 1000) {
       const delayMs = Math.min(RESTART_DELAY_MS_MAX, 10 * 2 ** Math.min(thread.replacements, 10));
-      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      await new Promise((resolve) => setTimeout(resolve, delayMs).unref());
     }
     if (this.#isStopping) return;
     try {
@@ -318,11 +337,13 @@ export class ExecutorThreads {
   async #stopThread(thread: Thread, graceMs: number): Promise<void> {
     const { worker } = thread;
     if (worker === undefined) return;
-    const exited = once(worker, 'exit');
+    const exited = new Promise((resolve) => worker.once('exit', resolve));
     this.#tell(thread, { kind: 'stop' });
     const timer = setTimeout(() => void worker.terminate(), graceMs);
     await exited;
     clearTimeout(timer);
+    this.drainLogs();
+    thread.logPort?.close();
   }
 }
 

@@ -2,7 +2,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { InvocationLimits } from './executor.ts';
 import type { AddressSpace } from './privlib.ts';
-import type { LogRecord } from './types.ts';
 
 /** A version of a function, as another thread needs it to make an instance. */
 export interface PortableFunction {
@@ -27,6 +26,8 @@ export interface ExecutorThreadData {
   readonly stats: SharedArrayBuffer;
   /** Log messages that were taken in by the main thread, and sent by this one. */
   readonly logCounts: SharedArrayBuffer;
+  /** Where its log messages go. */
+  readonly logPort: MessagePort;
 }
 
 export type ToExecutor =
@@ -40,10 +41,7 @@ export type ToExecutor =
   | { readonly kind: 'trim' }
   | { readonly kind: 'stop' };
 
-export type FromExecutor =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'log'; readonly record: LogRecord }
-  | { readonly kind: 'retired'; readonly descriptor: number };
+export type FromExecutor = { readonly kind: 'ready' } | { readonly kind: 'retired'; readonly descriptor: number };
 
 // Words of logCounts.
 export const LOG_SENT = 0;

@@ -37,7 +37,7 @@ export interface RunLoopOptions {
 
 /** It looks at the clock once in so many rounds without work. */
 const ROUNDS_PER_LOOK = 64;
-/** How much the last invocation counts in the average: one part in so many. */
+/** How much a shorter one counts in the average: one part in so many. */
 const SERVICE_WEIGHT = 4;
 const SERVICE_NS_MIN = 500;
 const SERVICE_NS_MAX = 2 ** 30;
@@ -103,7 +103,7 @@ export class RunLoop {
     const startedUs = monotonicUs();
     this.continuations.step();
     await this.continuations.settle();
-    this.#busy(monotonicUs() - startedUs);
+    this.#tookTurn(startedUs);
     // Turn about: what is queued is not held up by what waits and goes on again and again.
     await this.#runQueued();
     return true;
@@ -199,7 +199,7 @@ export class RunLoop {
     const startedUs = monotonicUs();
     this.continuations.begin(record);
     await this.continuations.settle();
-    this.#busy(monotonicUs() - startedUs);
+    this.#tookTurn(startedUs);
     return true;
   }
 
@@ -221,12 +221,25 @@ export class RunLoop {
     return true;
   }
 
-  /** Goes up to twice what it was at a time: that a thread loses its core for milliseconds says nothing of the functions. */
+  /**
+   * What it does of late: doubles at most at a time, since a thread that loses its core for milliseconds says nothing of the
+   * functions, and comes down a quarter of the way.
+   */
   #average(serviceNs: number): void {
     const index = (this.#executor.control + EXECUTOR_SERVICE_NS) >>> 2;
     const before = this.#signed[index] ?? 0;
-    const rise = Math.min(serviceNs, 2 * before + SERVICE_NS_MIN);
-    this.#signed[index] = Math.min(before + (rise - before) / SERVICE_WEIGHT, SERVICE_NS_MAX);
+    const next =
+      serviceNs > before
+        ? Math.min(serviceNs, 2 * before + SERVICE_NS_MIN)
+        : before + (serviceNs - before) / SERVICE_WEIGHT;
+    this.#signed[index] = Math.min(Math.max(next, 1), SERVICE_NS_MAX);
+  }
+
+  /** What can suspend ran until it waited or ended. */
+  #tookTurn(startedUs: number): void {
+    const us = monotonicUs() - startedUs;
+    this.#busy(us);
+    this.#average(us * 1000);
   }
 
   #busy(us: number): void {

@@ -94,7 +94,7 @@ export function resolveOptions(options: WorkerServerOptions): ServerSettings {
   const orchestrators = number('orchestrators');
   const executors = options.executors === undefined ? defaultExecutors(orchestrators) : number('executors');
   if (executors > 0 && executors < orchestrators) {
-    const message = `Each orchestrator needs an executor of its own: ${executors} are too few for ${orchestrators}.`;
+    const message = `${orchestrators} orchestrators need ${orchestrators} executors at least, not ${executors}: have more executors, or fewer orchestrators.`;
     throw new JordError('BAD_OPTION', message);
   }
   return {

@@ -143,7 +143,7 @@ export class LocalWorkerServer implements WorkerServer {
         else this.#orchestrators.replaced(control);
       },
     });
-    this.#dispatcher = new Dispatcher(this.#executor, this.#executorsOf(0), settings);
+    this.#dispatcher = new Dispatcher(this.#executor, this.#executorsOf(0), settings, () => this.#threads.drainLogs());
     this.#orchestrators = new OrchestratorLinks({
       deploy: (name, module, options) => this.deploy(name, module, options),
       remove: (name) => this.remove(name),
@@ -333,6 +333,8 @@ export class LocalWorkerServer implements WorkerServer {
     this.#checkRunning();
     const { target } = this.#find(name);
     if (deadlineMs !== undefined) checkDeadlineMs('deadlineMs', deadlineMs);
+    // What was submitted before need not wait until this thread is free again.
+    this.#dispatcher.wakeExecutors();
     return this.#executor.invoke(target.id, body, { deadlineMs });
   }
 
