@@ -173,29 +173,29 @@ function deaf(calls: number): Uint8Array {
 test('an executor that is held beyond a deadline is replaced, and the others go on', TIMEOUT, async (t) => {
   const observed = await start({ stuckMs: 1 });
   const { server, memory } = observed;
-  await server.deploy('deaf', deaf(25_000), SMALL);
+  await server.deploy('deaf', deaf(40_000), SMALL);
   // Compiled by then.
   await server.invoke('deaf', EMPTY);
   const sleepers = Array.from({ length: 20 }, (_, i) =>
     server.invoke('nap', words(800 + i)).catch((error: unknown) => error),
   );
   await eventually(() => assert.equal(memory.sum(L.EXECUTOR_SUSPENDED), 20));
-  const started = performance.now();
-  const late = jordError(server.invoke('deaf', words(1), { deadlineMs: 20 }));
   let isOver = false;
   let others = 0;
   const goOn = async (): Promise<void> => {
     for (; !isOver; others++) assert.deepEqual(wordsOf(await server.invoke('echo', words(others))), [others]);
   };
   const going = goOn();
-  const { code } = await late;
-  const tookMs = performance.now() - started;
+  // Where the machine is so busy that it begins late, it ends before it is deaf.
+  while ((await replacements(observed)) === 0) {
+    const started = performance.now();
+    const { code } = await jordError(server.invoke('deaf', words(1), { deadlineMs: 50 }));
+    assert.equal(code, 'DEADLINE_EXCEEDED');
+    t.diagnostic(`ended after ${(performance.now() - started).toFixed(0)} ms`);
+  }
   isOver = true;
   await going;
-  assert.equal(code, 'DEADLINE_EXCEEDED');
   assert.ok(others > 10, `${others} others meanwhile`);
-  t.diagnostic(`ended after ${tookMs.toFixed(0)} ms`);
-  await eventually(async () => assert.equal(await replacements(observed), 1));
   const ends = await Promise.all(sleepers);
   const isFair = (end: unknown): boolean => 'body' in (end as object) || (end as JordError).code === 'EXECUTOR_LOST';
   assert.ok(ends.every(isFair));
@@ -274,7 +274,7 @@ const LOAD: readonly (readonly [name: string, request: Uint8Array, code: string 
 ];
 
 test('lost at 50 moments under load: every caller has one answer, and only what was lost fails', TIMEOUT, async (t) => {
-  const observed = await start({ queueBound: 4 });
+  const observed = await start({ executors: 3, queueBound: 4 });
   const { server } = observed;
   const answers: number[] = [];
   const counts = new Map<string, number>();
@@ -301,9 +301,9 @@ test('lost at 50 moments under load: every caller has one answer, and only what 
   };
   const loading = load();
   for (let i = 0; i < 50; i++) {
+    await eventually(async () => assert.notEqual((await server.stats()).executors[i % 3]?.state, 'replacing'));
     await delay((i * 13) % 37);
-    await eventually(async () => assert.notEqual((await server.stats()).executors[i % 2]?.state, 'replacing'));
-    await server.replaceExecutor(i % 2);
+    await server.replaceExecutor(i % 3);
   }
   isOver = true;
   await loading;
