@@ -151,23 +151,23 @@ export class AddressSpaceView {
         mapOffset: this.word(descriptor + L.FUNCTION_MAP_OFFSET),
         mapSize: this.word(descriptor + L.FUNCTION_MAP_SIZE),
         imageEnd: this.word(descriptor + L.FUNCTION_IMAGE_END),
-        idle: this.#idleHomes(index),
+        idle: this.executors.flatMap((_, executor) => this.pool(executor, descriptor)),
       });
     }
     return found;
   }
 
-  #idleHomes(index: number): number[] {
-    return this.executors.flatMap((_, executor) => {
-      const pool = L.POOL_TABLE + (executor * L.FUNCTIONS_MAX + index) * L.POOL_SIZE;
-      const bases: number[] = [];
-      for (let base = this.word(pool + L.POOL_HEAD); base !== 0; base = this.word(base + L.HOME_NEXT)) {
-        bases.push(base);
-        assert.ok(bases.length <= L.PDS_MAX, 'a pool ends');
-      }
-      assert.equal(this.word(pool + L.POOL_COUNT), bases.length, 'a pool counts its homes');
-      return bases;
-    });
+  /** Bases of the homes of a function that idle on an executor, the one with this index. */
+  pool(executor: number, descriptor: number): number[] {
+    const index = (descriptor - L.FUNCTION_TABLE) / L.FUNCTION_SIZE;
+    const pool = L.POOL_TABLE + (executor * L.FUNCTIONS_MAX + index) * L.POOL_SIZE;
+    const bases: number[] = [];
+    for (let base = this.word(pool + L.POOL_HEAD); base !== 0; base = this.word(base + L.HOME_NEXT)) {
+      bases.push(base);
+      assert.ok(bases.length <= L.PDS_MAX, 'a pool ends');
+    }
+    assert.equal(this.word(pool + L.POOL_COUNT), bases.length, 'a pool counts its homes');
+    return bases;
   }
 
   counts(): Counts {

@@ -17,6 +17,7 @@ import {
   EXECUTOR_STACKS,
   EXECUTOR_SUSPENDED,
   HOME_END_MS,
+  HOME_PD,
 } from '../../core/layout.ts';
 import { JordError } from '../errors.ts';
 import { statusError } from './errors.ts';
@@ -57,7 +58,8 @@ export interface ExecutorThreadsOptions {
 const WATCH_INTERVAL_MS = 100;
 /** A thread that fetches follows one that has ended after this time. */
 const FETCH_RESTART_MS = 1000;
-/** When threads end right after they were begun, the next ones are begun less and less often. */
+/** When threads end by themselves right after they were begun, the next ones are begun less and less often. */
+const LIFE_MS_MIN = 1000;
 const RESTART_DELAY_MS_MAX = 5000;
 
 interface Thread {
@@ -69,9 +71,14 @@ interface Thread {
   logPort: MessagePort | undefined;
   replacements: number;
   startedMs: number;
-  /** When it was first seen to be stuck on this home; 0: it is not. */
+  /** The PD that it was first seen to be stuck on, and when; 0: it is not. */
+  stuckOn: number;
   stuckSinceMs: number;
   isReplacing: boolean;
+  /** It is ended from outside. */
+  isTerminated: boolean;
+  /** How often in a row it has ended by itself, right after it was begun. */
+  failures: number;
 }
 
 export class ExecutorThreads {
@@ -103,7 +110,14 @@ export class ExecutorThreads {
       const startedMs = performance.now();
       const logCounts = new Int32Array(new SharedArrayBuffer(4 * LOG_WORDS));
       const thread = { control, stats, logCounts, worker: undefined, logPort: undefined, replacements: 0, startedMs };
-      this.#threads.push({ ...thread, stuckSinceMs: 0, isReplacing: false });
+      this.#threads.push({
+        ...thread,
+        stuckOn: 0,
+        stuckSinceMs: 0,
+        isReplacing: false,
+        isTerminated: false,
+        failures: 0,
+      });
     }
   }
 
@@ -240,6 +254,13 @@ export class ExecutorThreads {
     else this.tell({ kind: 'retire', descriptor });
   }
 
+  /** Gives back the homes of a version that idle on executors which have no thread to do it. */
+  trimThreadless(descriptor: number): void {
+    for (const { worker, control } of this.#threads) {
+      if (worker === undefined) this.#privLib.poolTrim(control, descriptor, 0);
+    }
+  }
+
   #tell({ worker, control }: Thread, message: ToExecutor, transferred: readonly MessagePort[] = []): void {
     worker?.postMessage(message, transferred);
     Atomics.store(this.#signed, (control + EXECUTOR_MESSAGES) >>> 2, 1);
@@ -273,16 +294,20 @@ export class ExecutorThreads {
   #lookForStuck(): void {
     const now = performance.now();
     for (const thread of this.#threads) {
-      if (!this.#isLate(thread.control)) thread.stuckSinceMs = 0;
-      else if (thread.stuckSinceMs === 0) thread.stuckSinceMs = now;
+      const late = this.#lateOn(thread.control);
+      if (late === 0 || late !== thread.stuckOn) thread.stuckSinceMs = now;
       else if (now - thread.stuckSinceMs >= this.#options.stuckMs) void this.terminate(thread.control);
+      thread.stuckOn = late;
     }
   }
 
-  #isLate(control: number): boolean {
+  /** The PD that runs on an executor after its deadline; 0 for none. */
+  #lateOn(control: number): number {
     const current = this.#word(control + EXECUTOR_CURRENT);
-    if (current === this.#word(control + EXECUTOR_HOST)) return false;
-    return ((this.#word(CONTROL_NOW_MS) - this.#word(current + HOME_END_MS)) | 0) > 0;
+    if (current === this.#word(control + EXECUTOR_HOST)) return 0;
+    const pd = this.#word(current + HOME_PD);
+    const isLate = ((this.#word(CONTROL_NOW_MS) - this.#word(current + HOME_END_MS)) | 0) > 0;
+    return isLate ? pd : 0;
   }
 
   /** Ends the thread of an executor, whatever it does. Another one follows. */
@@ -290,6 +315,7 @@ export class ExecutorThreads {
     const thread = this.#threads.find((candidate) => candidate.control === control);
     if (thread?.worker === undefined || thread.isReplacing) return;
     thread.isReplacing = true;
+    thread.isTerminated = true;
     this.#options.log(serverRecord('an executor does not answer: its thread is replaced'));
     this.#privLib.executorDoom(control);
     // The rest happens when it has ended.
@@ -310,9 +336,11 @@ export class ExecutorThreads {
     this.#options.log(serverRecord(`an executor thread has ended; ${lost} invocations failed with it`));
     for (const descriptor of [...this.#retiring.keys()]) this.#acknowledge(thread, descriptor);
     thread.replacements++;
-    thread.stuckSinceMs = 0;
-    if (lifeMs < 1000) {
-      const delayMs = Math.min(RESTART_DELAY_MS_MAX, 10 * 2 ** Math.min(thread.replacements, 10));
+    thread.stuckOn = 0;
+    thread.failures = thread.isTerminated || lifeMs >= LIFE_MS_MIN ? 0 : thread.failures + 1;
+    thread.isTerminated = false;
+    if (thread.failures > 0) {
+      const delayMs = Math.min(RESTART_DELAY_MS_MAX, 10 * 2 ** Math.min(thread.failures, 10));
       await new Promise((resolve) => setTimeout(resolve, delayMs).unref());
     }
     if (this.#isStopping) return;

@@ -438,6 +438,7 @@ export class LocalWorkerServer implements WorkerServer {
   /** The descriptor goes when no executor begins anything on it any more, and nothing of it runs. */
   #retire({ descriptor }: Version): void {
     this.#executor.privLib.functionRetire(descriptor);
+    this.#threads.trimThreadless(descriptor);
     if (this.#settings.executors === 0) this.#discard(descriptor);
     else this.#threads.retire(descriptor);
   }
