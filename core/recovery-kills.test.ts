@@ -19,7 +19,17 @@ import {
   SHARED_WORDS,
   WRONG,
 } from '../test/recovery-worker-data.ts';
-import { CONTROL_LOCK, EXECUTOR_DOOMED, HOME_END_MS, INVOCATION_QUEUED } from './layout.ts';
+import {
+  CONTROL_INVOCATIONS_USED,
+  CONTROL_LOCK,
+  CONTROL_NOW_MS,
+  EXECUTOR_CURRENT,
+  EXECUTOR_DOOMED,
+  EXECUTOR_FREE,
+  FREE_LIST_MAX,
+  HOME_END_MS,
+  INVOCATION_QUEUED,
+} from './layout.ts';
 import * as status from './status.ts';
 
 // So that code that is not optimised yet looks where functions return, too: by itself it does so only once in a long time.
@@ -73,7 +83,12 @@ class Server {
   }
 
   /** Starts a thread, which begins when it is its turn. */
-  async start({ control }: TestExecutor, peer: TestExecutor, turn: number): Promise<Worker> {
+  async start(
+    { control }: TestExecutor,
+    peer: TestExecutor,
+    turn: number,
+    part: RecoveryWorkerData['part'] = 'all',
+  ): Promise<Worker> {
     const [layout] = this.functions;
     assert.ok(layout !== undefined);
     const workerData: RecoveryWorkerData = {
@@ -83,6 +98,7 @@ class Server {
       shared: this.shared.buffer as SharedArrayBuffer,
       seed: Math.floor(this.random() * 2 ** 31),
       layout,
+      part,
       turn,
     };
     const worker = new Worker(new URL('../test/recovery-worker.ts', import.meta.url), { execArgv: [], workerData });
@@ -194,4 +210,90 @@ test('a thread that is ended at any moment leaves everything in its place', { ti
   }
   assert.ok(lost > 0, 'some were ended while they ran something');
   t.diagnostic(`${kills} kills, ${lost} invocations lost, ${shared[ROUNDS]} rounds`);
+});
+
+test('a thread that is doomed gets no lock any more, and does not keep it', { timeout: 60_000 }, async (t) => {
+  const server = new Server(1);
+  const { fixture, victim, survivor, shared } = server;
+  const { privLib } = fixture;
+  let kills = 0;
+  for (const end = performance.now() + 3000; performance.now() < end || kills < 10; kills++) {
+    const worker = await server.start(victim, survivor, 0, 'locks');
+    t.after(() => worker.terminate());
+    const before = Atomics.load(shared, ROUNDS);
+    for (const limit = performance.now() + 10_000; Atomics.load(shared, ROUNDS) - before < 20; await delay(1)) {
+      assert.ok(performance.now() < limit, 'it does something');
+    }
+    privLib.executorDoom(victim.control);
+    const locked = underLock(fixture);
+    for (let i = 0; i < 200; i++) {
+      privLib.homeMemoryFree();
+      assert.ok(underLock(fixture).equals(locked), 'nothing changes under the lock from then on');
+    }
+    await worker.terminate();
+    assert.ok(underLock(fixture).equals(locked));
+    assert.equal(fixture.word(CONTROL_LOCK), 0, 'nobody holds the lock');
+    privLib.executorRecover(victim.control);
+    assert.equal(takeCensus(fixture.memory).vmas, 0);
+  }
+  t.diagnostic(`${kills} kills`);
+});
+
+/** What changes only under the lock, the lock itself left out. */
+function underLock({ bytes }: Fixture): Buffer {
+  return Buffer.from(bytes.slice(CONTROL_INVOCATIONS_USED, CONTROL_NOW_MS + 0x200));
+}
+
+test('whatever needs the lock is refused to a doomed thread by a trap, and can be recovered', () => {
+  const fixture = new Fixture();
+  const { privLib, host, executor } = fixture;
+  const other = fixture.addExecutor();
+  const made = fixture.makeFunction();
+  const { descriptor } = made;
+  const small = Array.from({ length: FREE_LIST_MAX + 100 }, () => privLib.vmaMap(1, other.host));
+  const handles = Array.from({ length: 600 }, () => privLib.invocationNew(ID, 0, 0, 0, 0, other.host));
+  const first = privLib.pdCreate(descriptor, other.host);
+  const pooled = [1, 2].map(() => privLib.pdCreate(descriptor, other.host));
+  for (const pd of pooled) privLib.pdDestroy(pd, other.host);
+  // That of the smallest class is as long as it may be.
+  const count = other.control + EXECUTOR_FREE + 4;
+  while (fixture.word(count) < FREE_LIST_MAX) privLib.vmaUnmap(small.pop() ?? 0, other.host);
+  const base = privLib.pdHome(first);
+  const operations: Record<string, () => unknown> = {
+    'a free list that is empty': () => privLib.vmaMap(2 ** 20, other.host),
+    'the same, in a PD': () => {
+      privLib.pdEnter(first, other.host);
+      privLib.argBufNew(2 ** 24, base);
+    },
+    'a free list that is full': () => {
+      fixture.setWord(other.control + EXECUTOR_CURRENT, other.host);
+      privLib.vmaUnmap(small[0] ?? 0, other.host);
+    },
+    'a pool that gets smaller': () => {
+      fixture.setWord(other.control + EXECUTOR_CURRENT, other.host);
+      privLib.poolTrim(other.control, descriptor, 0);
+    },
+    'no home idles': () => {
+      for (let i = 0; i < 3; i++) privLib.pdCreate(descriptor, other.host);
+    },
+    'too many free records': () => {
+      for (const handle of handles) privLib.invocationForget(handle, other.host);
+    },
+    'no free record': () => {
+      for (let i = 0; i < 600; i++) privLib.invocationNew(ID, 0, 0, 0, 0, other.host);
+    },
+  };
+  privLib.executorDoom(other.control);
+  for (const [name, operation] of Object.entries(operations)) {
+    assert.throws(operation, WebAssembly.RuntimeError, name);
+    assert.equal(fixture.word(CONTROL_LOCK), 0, name);
+    // Another one gets it.
+    assert.ok(privLib.vmaUnmap(privLib.vmaMap(2 ** 22, host), host) === status.OK);
+  }
+  privLib.executorRecover(other.control);
+  while (privLib.invocationArrived(other.control) !== 0);
+  const { vmas, pds, records } = takeCensus(fixture.memory);
+  assert.deepEqual({ vmas, pds, records }, { vmas: 0, pds: 0, records: 0 });
+  assert.equal(privLib.vmaUnmap(privLib.vmaMap(2 ** 20, other.host), other.host), status.OK);
+  assert.equal(fixture.word(executor + EXECUTOR_DOOMED), 0);
 });

@@ -11,6 +11,8 @@ export interface RecoveryWorkerData {
   readonly seed: number;
   /** What all functions have in common; their descriptors are in the shared words. */
   readonly layout: TestFunction;
+  /** Everything at random, or what is under the lock most of the time. */
+  readonly part: 'all' | 'locks';
   /** It begins when GO is this or more. */
   readonly turn: number;
 }

@@ -17,7 +17,7 @@ import {
   WRONG,
 } from './recovery-worker-data.ts';
 
-const { space, control, peer, shared: buffer, seed, layout, turn } = workerData as RecoveryWorkerData;
+const { space, control, peer, shared: buffer, seed, layout, part, turn } = workerData as RecoveryWorkerData;
 const privLib = instantiatePrivLib(space);
 const shared = new Int32Array(buffer);
 const words = new Int32Array(space.memory.buffer, 0, 2 ** 29);
@@ -227,9 +227,21 @@ function askAndForget(): void {
 
 const PARTS = [runQueued, runQueued, runQueued, mapMany, growAndTrim, askAndForget];
 
+/** Each VMA of this size comes from the shared list and goes there; homes are made and given back. */
+function takeLocks(): void {
+  for (let i = 0; i < 100; i++) expectStatus(privLib.vmaUnmap(privLib.vmaMap(2 ** 21, host), host), status.OK);
+  const descriptor = anyFunction();
+  expectStatus(privLib.pdDestroy(privLib.pdCreate(descriptor, host), host), status.OK);
+  privLib.poolTrim(control, descriptor, 0);
+}
+
 function round(): void {
-  const [part = runQueued] = PARTS.slice(random(PARTS.length));
-  part();
+  if (part === 'locks') {
+    takeLocks();
+    return;
+  }
+  const [act = runQueued] = PARTS.slice(random(PARTS.length));
+  act();
   tidyHost();
   while (privLib.invocationArrived(control) !== 0);
 }
