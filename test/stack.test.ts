@@ -4,11 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { EXECUTOR_PDS, EXECUTOR_VMAS } from '../core/layout.ts';
+import { EXECUTOR_INVOCATIONS, EXECUTOR_PDS, EXECUTOR_VMAS } from '../core/layout.ts';
 import { CALLEE_STACK_EXHAUSTED } from '../core/status.ts';
 import type { FaultDetails } from '../src/server/types.ts';
 import { EXECUTOR, type ObservedServer, startObserved } from './observed-server.ts';
 import { handle, imports, wat } from './wat.ts';
+
+const START = '(call $start (call $resolve (i32.const 0) (i32.const 4)) (local.get $x))';
+const START_EMPTY = START.replace('(local.get $x)', '(i32.const 0)');
 
 /** What is asked for at the bottom; $x is an ArgBuf of 64 bytes. Each leaves a number. */
 const OPERATIONS: Readonly<Record<string, string>> = {
@@ -35,6 +38,15 @@ const OPERATIONS: Readonly<Record<string, string>> = {
   'a call that throws': '(call $call_name (i32.const 40) (i32.const 5) (local.get $x))',
   'a call that gives no response': '(call $call_name (i32.const 48) (i32.const 3) (local.get $x))',
   'a call that calls on': '(call $call_name (i32.const 56) (i32.const 5) (local.get $x))',
+  start: START,
+  'start and cancel': `(call $cancel ${START})`,
+  'start and wait': `(call $wait ${START})`,
+  'start what calls on, and wait': `(call $wait ${START.replace('0) (i32.const 4', '56) (i32.const 5')})`,
+  'start what traps, and wait': `(call $wait ${START.replace('0) (i32.const 4', '24) (i32.const 4')})`,
+  'start two, and wait for any': `(i32.store (i32.const 128) ${START}) (i32.store (i32.const 132) ${START_EMPTY})
+    (call $wait_any (i32.const 128) (i32.const 2))`,
+  'start two, and wait for all': `(i32.store (i32.const 128) ${START}) (i32.store (i32.const 132) ${START_EMPTY})
+    (call $wait_all (i32.const 128) (i32.const 2))`,
   'a fault of its own': '(i32.load (i32.const 0x70000000))',
 };
 /** Calls that go on to the end of the stack themselves. */
@@ -48,6 +60,7 @@ const BODIES = [...Object.values(OPERATIONS), TO_THE_BOTTOM];
 const DIVER = `(module $diver
   ${imports('argbuf_new', 'argbuf_free', 'argbuf_resize', 'argbuf_protect', 'argbuf_length', 'resolve', 'log', 'time')}
   ${imports('random', 'request_field', 'request_fields', 'response_field', 'call', 'call_name')}
+  ${imports('start', 'cancel', 'wait', 'wait_any', 'wait_all')}
   (memory 1) (data (i32.const 0) "echo") (data (i32.const 16) "x-name") (data (i32.const 24) "trap")
   (data (i32.const 32) "fault") (data (i32.const 40) "throw") (data (i32.const 48) "bad") (data (i32.const 56) "relay")
   (data (i32.const 64) "bottom")
@@ -122,6 +135,7 @@ async function dive(operation: number, coarse: number, fine: number): Promise<Fa
     assert.equal(memory.running, memory.hostBase);
     assert.equal(memory.word(EXECUTOR + EXECUTOR_VMAS), 0);
     assert.equal(memory.word(EXECUTOR + EXECUTOR_PDS), 0);
+    assert.equal(memory.word(EXECUTOR + EXECUTOR_INVOCATIONS), 0);
   }
 }
 
