@@ -23,8 +23,11 @@ import { reserveClasses } from './free-lists';
 const RANGE_SIZE: u32 = 0;
 const RANGE_NEXT: u32 = 4;
 
-/** No holder keeps the lock longer than a few microseconds; after this many tries something is broken. */
-const LOCK_TRIES_MAX: u32 = 1 << 28;
+/**
+ * No holder keeps the lock longer than microseconds, but its thread may have to wait for a processor. After this many tries,
+ * some seconds, something is broken.
+ */
+const LOCK_TRIES_MAX: u32 = 1 << 31;
 /** After so many tries somebody else has set the time several times over. */
 const CLOCK_TRIES_MAX = 64;
 /** Frames that `reserveStack` needs: more than any path from an exported operation. */

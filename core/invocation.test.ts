@@ -358,7 +358,10 @@ test('who was cancelled is trapped at what takes time, with all that belongs to 
   assert.equal(privLib.invocationCancel(handle, status.CALLEE_CANCELLED, host), status.OK);
   fixture.setWord(executor + EXECUTOR_CURRENT, inner);
   assert.equal(fixture.word(executor + EXECUTOR_CANCELS), 1);
-  for (const base of [inner, bystander]) fixture.setWord(base + HOME_DEADLINE_MS, fixture.word(CONTROL_NOW_MS));
+  for (const control of [executor, other.control]) privLib.invocationInterrupt(control);
+  assert.equal(fixture.word(inner + HOME_DEADLINE_MS), fixture.word(CONTROL_NOW_MS));
+  assert.equal(fixture.word(bystander + HOME_DEADLINE_MS), fixture.word(bystander + HOME_END_MS));
+  fixture.setWord(bystander + HOME_DEADLINE_MS, fixture.word(CONTROL_NOW_MS));
   assert.throws(() => privLib.argBufNew(1, inner), WebAssembly.RuntimeError);
   assert.equal(fixture.word(inner + HOME_FAULT_KIND), FAULT_CANCELLED);
   assert.ok(privLib.argBufNew(1, bystander) >>> 0 > status.STATUS_MAX, 'its deadline was only made to look early');

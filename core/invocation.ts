@@ -26,7 +26,10 @@ import {
   CONTROL_CALL_DEPTH_MAX,
   CONTROL_INVOCATIONS_FREE,
   CONTROL_INVOCATIONS_USED,
+  CONTROL_NOW_MS,
   EXECUTOR_CANCELS,
+  EXECUTOR_CURRENT,
+  EXECUTOR_HOST,
   EXECUTOR_INVOCATION,
   EXECUTOR_INVOCATIONS,
   EXECUTOR_INVOCATIONS_COUNT,
@@ -35,6 +38,7 @@ import {
   HOME_CALLER,
   HOME_CHILDREN,
   HOME_CHILD_COUNT,
+  HOME_DEADLINE_MS,
   HOME_DEPTH,
   HOME_END_MS,
   HOME_EXECUTOR,
@@ -581,6 +585,20 @@ function interrupt(record: u32): void {
   if (executor == 0) return;
   atomic.store<u32>(executor, 1, EXECUTOR_CANCELS);
   wake(executor);
+}
+
+/**
+ * Has the PD that runs on an executor look closer at its next check, if its invocation was cancelled. For another thread, at any
+ * time. Under the lock, since the home could be given back meanwhile, and its memory be anybody's.
+ */
+export function invocationInterrupt(executor: u32): void {
+  lock(0);
+  const current = load<u32>(executor, EXECUTOR_CURRENT);
+  const isCancelled = load<u32>(load<u32>(executor, EXECUTOR_INVOCATION), INVOCATION_CANCELLED) != 0;
+  if (isCancelled && current != load<u32>(executor, EXECUTOR_HOST)) {
+    store<u32>(current, load<u32>(CONTROL_NOW_MS), HOME_DEADLINE_MS);
+  }
+  unlock();
 }
 
 /**

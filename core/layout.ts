@@ -319,8 +319,8 @@ export const HOME_FAULT_ACCESS = 56;
 /** Pages that `memory.size` reports. */
 export const HOME_MEMORY_PAGES = 60;
 /**
- * When CONTROL_NOW_MS reaches this, the guard's check looks closer. It is HOME_END_MS, or earlier to make it look:
- * another thread may write it at any time, late ones to a wrong home do no harm.
+ * When CONTROL_NOW_MS reaches this, the guard's check looks closer. It is HOME_END_MS, or earlier to make it look: another
+ * thread does that under the lock (`invocationInterrupt`). When it comes too late for that PD, the next one looks for nothing.
  */
 export const HOME_DEADLINE_MS = 64;
 /** The deadline: the invocation ends when CONTROL_NOW_MS reaches this. Of a host PD: that of what it enters next. */

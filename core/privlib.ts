@@ -22,6 +22,7 @@ export {
   invocationEnd,
   invocationEnter,
   invocationForget,
+  invocationInterrupt,
   invocationLeave,
   invocationNew,
   invocationRecord,

@@ -80,13 +80,13 @@ export function executorDoom(executor: u32): void {
 export function executorRecover(executor: u32): u32 {
   reserveStack();
   atomic.store<u32>(executor, 0, EXECUTOR_DOOMED);
+  executorIdle(executor);
   const slots = load<u32>(CONTROL_PD_USED);
   for (let slot: u32 = 0; slot < slots; slot++) {
     const base = homeIn(slot, executor);
     if (base != 0) recoverHome(base);
   }
   trimRetired(executor);
-  executorIdle(executor);
   let failedCount: u32 = 0;
   const records = load<u32>(CONTROL_INVOCATIONS_USED);
   for (let i: u32 = 0; i < records; i++) {

@@ -22,7 +22,7 @@ const TEST_TIMEOUT = { timeout: 60_000 };
 const EMPTY = new Uint8Array(0);
 
 const space = createAddressSpace({ callDepthMax: 512 });
-const clock = new Clock(space.memory);
+const clock = new Clock(space);
 await clock.start();
 after(() => clock.stop());
 const ids = new Map<string, number>();

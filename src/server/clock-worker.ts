@@ -5,15 +5,13 @@ import {
   CONTROL_EXECUTORS,
   CONTROL_NOW_MS,
   EXECUTOR_ACTIVE,
-  EXECUTOR_CURRENT,
-  EXECUTOR_HOST,
   EXECUTOR_INVOCATION,
   EXECUTOR_SIZE,
   EXECUTOR_TABLE,
-  HOME_DEADLINE_MS,
   INVOCATION_CANCELLED,
 } from '../../core/layout.ts';
 import { CLOCK_PARKED, CLOCK_STOPPED, CLOCK_TICKING, type ClockWorkerData } from './clock.ts';
+import { instantiatePrivLib } from './privlib.ts';
 import { clockWord, monotonicMs } from './time.ts';
 
 /** With the millisecond that the clock rounds down, CLOCK_LAG_MS. */
@@ -21,8 +19,9 @@ const TICK_MS = 2;
 /** It parks after so many ticks in which nothing ran. */
 const QUIET_TICKS_MAX = 8;
 
-const { memory } = workerData as ClockWorkerData;
-const words = new Int32Array(memory.buffer, 0, 2 ** 29);
+const { addressSpace } = workerData as ClockWorkerData;
+const privLib = instantiatePrivLib(addressSpace);
+const words = new Int32Array(addressSpace.memory.buffer, 0, 2 ** 29);
 const clock = CONTROL_CLOCK >>> 2;
 
 /** The word at an address. */
@@ -51,16 +50,10 @@ function isAnyActive(visit: (executor: number) => void): boolean {
   return isActive;
 }
 
-/**
- * Makes the check of the PD that runs look closer, if its invocation was cancelled. All that is read here can be outdated: the
- * write then goes to a home where it does no harm, and the next tick tries again.
- */
+/** Ends what was cancelled. What is read here can be outdated: PrivLib looks again, and the next tick does. */
 function interruptCancelled(executor: number): void {
   const invocation = word(executor + EXECUTOR_INVOCATION);
-  if (invocation === 0 || word(invocation + INVOCATION_CANCELLED) === 0) return;
-  const current = word(executor + EXECUTOR_CURRENT);
-  if (current === word(executor + EXECUTOR_HOST)) return;
-  Atomics.store(words, (current + HOME_DEADLINE_MS) >>> 2, word(CONTROL_NOW_MS));
+  if (invocation !== 0 && word(invocation + INVOCATION_CANCELLED) !== 0) privLib.invocationInterrupt(executor);
 }
 
 /** Waits for the next `begin`, unless one is active by now: see Activity.begin for why none is missed. */

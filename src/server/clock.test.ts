@@ -17,7 +17,7 @@ function clockWithWord(): { clock: Clock; activity: Activity; now: () => number 
   const privLib = instantiatePrivLib(space);
   const word = new Int32Array(memory.buffer, CONTROL_NOW_MS, 1);
   const activity = new Activity(memory, privLib, privLib.executorCreate());
-  return { clock: new Clock(memory), activity, now: () => word[0] ?? 0 };
+  return { clock: new Clock(space), activity, now: () => word[0] ?? 0 };
 }
 
 /** Holds this thread until the word is `ms` further, as an endless loop would. */
@@ -86,7 +86,7 @@ test('a clock keeps no process alive', async () => {
     import { createAddressSpace, instantiatePrivLib } from '${url('./privlib.ts')}';
     const space = createAddressSpace({ callDepthMax: 1 });
     const privLib = instantiatePrivLib(space);
-    const clock = new Clock(space.memory);
+    const clock = new Clock(space);
     await clock.start();
     new Activity(space.memory, privLib, privLib.executorCreate()).begin();`;
   await promisify(execFile)(process.execPath, ['--input-type=module-typescript', '--eval', program], {

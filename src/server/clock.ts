@@ -9,7 +9,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { CONTROL_CLOCK, CONTROL_NOW_MS, EXECUTOR_ACTIVE } from '../../core/layout.ts';
-import type { PrivLib } from './privlib.ts';
+import type { AddressSpace, PrivLib } from './privlib.ts';
 import { clockWord, monotonicMs } from './time.ts';
 
 // CONTROL_CLOCK
@@ -18,7 +18,7 @@ export const CLOCK_PARKED = 1;
 export const CLOCK_STOPPED = 2;
 
 export interface ClockWorkerData {
-  readonly memory: WebAssembly.Memory;
+  readonly addressSpace: AddressSpace;
 }
 
 /** What an executor knows of the clock. Belongs to its thread. */
@@ -57,19 +57,19 @@ export class Activity {
 
 /** One for an address space. Until it is started, time only passes at each `Activity.begin`. */
 export class Clock {
-  readonly #memory: WebAssembly.Memory;
+  readonly #addressSpace: AddressSpace;
   readonly #words: Int32Array;
   #worker: Worker | undefined;
 
-  constructor(memory: WebAssembly.Memory) {
-    this.#memory = memory;
-    this.#words = new Int32Array(memory.buffer, 0, 2 ** 29);
+  constructor(addressSpace: AddressSpace) {
+    this.#addressSpace = addressSpace;
+    this.#words = new Int32Array(addressSpace.memory.buffer, 0, 2 ** 29);
     this.#words[CONTROL_NOW_MS >>> 2] = clockWord(monotonicMs());
   }
 
   /** Starts the thread. It ticks from the moment that this returns, whatever the calling thread does; it keeps no process alive. */
   async start(): Promise<void> {
-    const workerData: ClockWorkerData = { memory: this.#memory };
+    const workerData: ClockWorkerData = { addressSpace: this.#addressSpace };
     // Options of the process, such as --input-type, are not for the worker's file.
     const worker = new Worker(new URL('./clock-worker.ts', import.meta.url), { execArgv: [], workerData });
     this.#worker = worker;

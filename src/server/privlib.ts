@@ -46,6 +46,7 @@ export interface PrivLib {
   invocationRecord(handle: number, asker: number): number;
   invocationCollect(handle: number, asker: number): number;
   invocationForget(handle: number, asker: number): number;
+  invocationInterrupt(executor: number): void;
   invocationCancel(handle: number, status: number, asker: number): number;
   functionCreate(
     headerSize: number,

@@ -111,7 +111,7 @@ export class LocalWorkerServer implements WorkerServer {
     this.#addressSpace = addressSpace;
     this.#settings = settings;
     this.#log = log;
-    this.#clock = new Clock(addressSpace.memory);
+    this.#clock = new Clock(addressSpace);
     const inlineFetcher = (): Outbound | undefined => this.#inlineFetcher();
     this.#executor = new Executor(addressSpace, {
       limits: settings.limits,
