@@ -193,7 +193,7 @@ function runQueued(): void {
   try {
     if (record !== 0) run(record);
   } finally {
-    if (dispatched !== 0) privLib.ringAdvance(control, 0);
+    if (dispatched !== 0) privLib.ringAdvance(control, dispatched);
   }
 }
 

@@ -25,12 +25,12 @@ test('every response is counted, in each run, with its latency', async (t) => {
   const load = loadOn(t, target, { connections: 4, bodyBytes: 5 });
   for (let run = 0; run < 2; run++) {
     served = 0;
-    const result = await load.run(100);
+    const result = await load.run(400);
     assert.equal(result.latency.count, served);
     // Those that came after the end are not.
     assert.ok(result.requests <= served && result.requests >= served - 4);
     assert.ok(result.requests > 0);
-    assert.equal(result.requestsPerSecond, result.requests * 10);
+    assert.equal(result.requestsPerSecond, result.requests * 2.5);
     assert.ok(result.latency.percentileUs(1) >= 4000);
     assert.ok(result.cpuShare > 0);
   }
