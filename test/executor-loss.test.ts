@@ -79,7 +79,9 @@ test('what runs on it is lost, what is queued for it is answered by its successo
 test('what is suspended on it is lost, what is suspended elsewhere goes on', TIMEOUT, async () => {
   const observed = await start();
   const { server, memory } = observed;
-  const sleepers = Array.from({ length: 400 }, () => server.invoke('nap', words(6000)).catch((error: unknown) => error));
+  const sleepers = Array.from({ length: 400 }, () =>
+    server.invoke('nap', words(6000)).catch((error: unknown) => error),
+  );
   await eventually(() => assert.equal(memory.sum(L.EXECUTOR_SUSPENDED), 400));
   const [, first = 0] = memory.executors;
   const there = memory.word(first + L.EXECUTOR_SUSPENDED);
