@@ -61,33 +61,12 @@ export function initialise(callDepthMax: u32): u32 {
 // @ts-ignore: decorator
 @inline
 export function lock(executor: u32): void {
-  if (!tryLock(executor)) waitForLock(executor);
-}
-
-/** Has the lock only where the thread is not doomed, with no call in between: where a function begins or returns it can be ended. */
-// @ts-ignore: decorator
-@inline
-function tryLock(executor: u32): bool {
-  if (atomic.cmpxchg<u32>(CONTROL_LOCK, 0, 1) != 0) return false;
-  if (!isDoomed(executor)) return true;
-  unlock();
-  return false;
-}
-
-/** With executor 0 this reads the page at address 0, where all is 0. */
-// @ts-ignore: decorator
-@inline
-function isDoomed(executor: u32): bool {
-  return atomic.load<u32>(executor, EXECUTOR_DOOMED) != 0;
-}
-
-function waitForLock(executor: u32): void {
-  for (let spins: u32 = 0; spins < LOCK_SPINS && !isDoomed(executor); spins++) {
-    if (atomic.load<u32>(CONTROL_LOCK) == 0 && tryLock(executor)) return;
-  }
-  for (let waits: u32 = 0; waits < LOCK_WAITS_MAX && !isDoomed(executor); waits++) {
-    atomic.wait<i32>(CONTROL_LOCK, 1, LOCK_WAIT_NS);
-    if (tryLock(executor)) return;
+  for (let tries: u32 = 0; tries < LOCK_TRIES_MAX; tries++) {
+    if (atomic.load<u32>(CONTROL_LOCK) != 0 || atomic.cmpxchg<u32>(CONTROL_LOCK, 0, 1) != 0) continue;
+    // With executor 0 this reads the page at address 0, where all is 0.
+    if (atomic.load<u32>(executor, EXECUTOR_DOOMED) == 0) return;
+    unlock();
+    break;
   }
   unreachable();
 }
