@@ -14,8 +14,7 @@ import { loadedFunction, loadVersion } from '../src/server/version.ts';
 import { CALLEE, CALLER, callerRequest, callsMade, nestedCallModule } from './applications/nested-call.ts';
 import { type UnsafePair, unsafePair } from './applications/unsafe-call.ts';
 import { type Experiment, type ExperimentOptions, runExperiment } from './harness/experiment.ts';
-import type { Result } from './harness/report.ts';
-import { summarize } from './harness/statistics.ts';
+import { type Result, resultOf } from './harness/report.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -50,10 +49,7 @@ function sampleCalls(variants: ReadonlyMap<string, Calls>, effort: Effort): Map<
 }
 
 function toResults(samples: ReadonlyMap<string, readonly number[]>): Result[] {
-  return [...samples].map(([name, values]) => {
-    const { median, low, high } = summarize(values);
-    return { name, value: median, unit: 'ns', low, high };
-  });
+  return [...samples].map(([name, values]) => resultOf(name, 'ns', values));
 }
 
 /** The worker server's own path, without the copies of the outermost request: they are in T(0). */

@@ -13,8 +13,7 @@ import { asFunction } from './harness/as-function.ts';
 import { compileAssemblyScript, writeCacheFile } from './harness/assemblyscript.ts';
 import type { DeployMode, DeploySample } from './harness/deploy-sample.ts';
 import { type Experiment, type ExperimentOptions, runExperiment } from './harness/experiment.ts';
-import type { Result } from './harness/report.ts';
-import { summarize } from './harness/statistics.ts';
+import { type Result, resultOf } from './harness/report.ts';
 
 interface Subject {
   readonly size: string;
@@ -83,8 +82,7 @@ function values(samples: readonly DeploySample[], member: string): number[] {
 }
 
 function row(name: string, samplesMs: readonly number[], more: Result['more'] = {}): Result {
-  const { median, low, high } = summarize(samplesMs);
-  return { name, value: median, unit: 'ms', low, high, more };
+  return resultOf(name, 'ms', samplesMs, more);
 }
 
 async function measureSubject({ size, load }: Subject, plan: Plan): Promise<Result[]> {

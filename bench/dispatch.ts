@@ -13,8 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type LocalWorkerServer, startWorkerServer } from '../src/server/worker-server.ts';
 import { CALLER_OF_MANY, ECHO, SLEEPER } from './applications/dispatch.ts';
 import { type Experiment, type ExperimentOptions, runExperiment } from './harness/experiment.ts';
-import type { Result } from './harness/report.ts';
-import { summarize } from './harness/statistics.ts';
+import { type Result, resultOf } from './harness/report.ts';
 
 interface Effort {
   readonly rounds: number;
@@ -51,11 +50,6 @@ function roundTrip(server: LocalWorkerServer): void {
   while (!isOver) server.poll();
 }
 
-function toResult(name: string, unit: string, samples: readonly number[]): Result {
-  const { median, low, high } = summarize(samples);
-  return { name, value: median, unit, low, high };
-}
-
 async function spinning(server: LocalWorkerServer, effort: Effort): Promise<Result> {
   const samples: number[] = [];
   for (let round = -WARM_UP_ROUNDS; round < effort.rounds; round++) {
@@ -66,7 +60,7 @@ async function spinning(server: LocalWorkerServer, effort: Effort): Promise<Resu
     // Node's own work between the rounds.
     await delay(1);
   }
-  return toResult('round-trip/spinning', 'ns', samples);
+  return resultOf('round-trip/spinning', 'ns', samples);
 }
 
 async function parked(server: LocalWorkerServer, effort: Effort): Promise<Result> {
@@ -77,7 +71,7 @@ async function parked(server: LocalWorkerServer, effort: Effort): Promise<Result
     await server.invoke('echo', REQUEST);
     if (i >= 0) samples.push((performance.now() - start) * 1e6);
   }
-  return toResult('round-trip/parked', 'ns', samples);
+  return resultOf('round-trip/parked', 'ns', samples);
 }
 
 /** Time of one of the things that a function does `count` times, in ns. */
@@ -94,7 +88,7 @@ async function inside(server: LocalWorkerServer, name: string, row: string, effo
     const ms = await timed(effort.calls);
     if (round >= 0) samples.push(((ms - frameMs) * 1e6) / effort.calls);
   }
-  return toResult(row, 'ns', samples);
+  return resultOf(row, 'ns', samples);
 }
 
 /** Keeps OUTSTANDING invocations going for a while; invocations per second. */
@@ -122,7 +116,7 @@ async function throughput(executors: number, effort: Effort): Promise<Result> {
   }
   while (outstanding > 0) server.poll();
   await server.stop();
-  return toResult(`throughput/${executors}`, '1/s', samples);
+  return resultOf(`throughput/${executors}`, '1/s', samples);
 }
 
 async function run({ quick, only, progress }: ExperimentOptions): Promise<Result[]> {

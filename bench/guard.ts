@@ -16,7 +16,7 @@ import { type Experiment, type ExperimentOptions, runExperiment } from './harnes
 import { type Guest, type MakeImports, plainGuest } from './harness/guest.ts';
 import { type AddressSpace, createAddressSpace, guardedGuest } from './harness/home.ts';
 import { type MeasureOptions, measure, type Variant } from './harness/measure.ts';
-import type { Result } from './harness/report.ts';
+import { type Result, resultOf } from './harness/report.ts';
 import { geometricMeans, pairwiseRatios, summarize } from './harness/statistics.ts';
 
 interface Pair<T> {
@@ -132,8 +132,7 @@ function measureCase({ name, run, expected, sizeFactor }: Case, options: Measure
 }
 
 function row(name: string, ratios: readonly number[], more: Result['more'] = {}): Result {
-  const { median, low, high } = summarize(ratios);
-  return { name, value: median, unit: 'ratio', low, high, more };
+  return resultOf(name, 'ratio', ratios, more);
 }
 
 /** Of each round's ratios; the spread is that of the rounds' means. */

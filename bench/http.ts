@@ -5,7 +5,7 @@
 import { type Experiment, type ExperimentOptions, runExperiment } from './harness/experiment.ts';
 import { CONNECTIONS_DEFAULT, HttpLoad, type HttpLoadResult } from './harness/http-load.ts';
 import { buildRequest } from './harness/http-wire.ts';
-import type { Result } from './harness/report.ts';
+import { type Result, resultOf } from './harness/report.ts';
 import { HOST, type ServerProcess, startServer } from './harness/server-process.ts';
 import { pairwiseRatios, summarize } from './harness/statistics.ts';
 
@@ -77,20 +77,15 @@ async function measure(
   return results;
 }
 
-function row(name: string, unit: string, samples: readonly number[], more: Result['more'] = {}): Result {
-  const { median, low, high } = summarize(samples);
-  return { name, value: median, unit, low, high, more };
-}
-
 const throughputs = (runs: readonly HttpLoadResult[]): number[] => runs.map((run) => run.requestsPerSecond);
 
 function rowsOf(subject: Subject, runs: readonly HttpLoadResult[]): Result[] {
   const percentile = (percent: number): number[] => runs.map(({ latency }) => latency.percentileUs(percent));
   const generatorCores = summarize(runs.map(({ cpuShare }) => cpuShare)).median;
   return [
-    row(`${subject}/throughput`, 'requests/s', throughputs(runs), { generatorCores }),
-    row(`${subject}/p50`, 'µs', percentile(50)),
-    row(`${subject}/p99`, 'µs', percentile(99)),
+    resultOf(`${subject}/throughput`, 'requests/s', throughputs(runs), { generatorCores }),
+    resultOf(`${subject}/p50`, 'µs', percentile(50)),
+    resultOf(`${subject}/p99`, 'µs', percentile(99)),
   ];
 }
 
@@ -105,7 +100,7 @@ async function run({ quick, only, progress }: ExperimentOptions): Promise<readon
       const runs = await measure(loads, quick ? QUICK_EFFORT : EFFORT, progress);
       for (const load of [loads.hello, loads.bare]) load.close();
       const ratios = pairwiseRatios(throughputs(runs.hello), throughputs(runs.bare));
-      const results = [...rowsOf(HELLO, runs.hello), ...rowsOf(BARE, runs.bare), row(RATIO, 'ratio', ratios)];
+      const results = [...rowsOf(HELLO, runs.hello), ...rowsOf(BARE, runs.bare), resultOf(RATIO, 'ratio', ratios)];
       return results.filter(({ name }) => name.includes(only));
     } finally {
       await bare.stop();

@@ -7,7 +7,7 @@ import { type Experiment, type ExperimentOptions, runExperiment } from './harnes
 import { HttpLoad } from './harness/http-load.ts';
 import { type HttpOpenLoopResult, runHttpOpenLoop } from './harness/http-open-loop.ts';
 import { buildRequest, type HttpTarget } from './harness/http-wire.ts';
-import type { Result } from './harness/report.ts';
+import { type Result, resultOf } from './harness/report.ts';
 import { HOST, startServer } from './harness/server-process.ts';
 import { summarize } from './harness/statistics.ts';
 
@@ -103,13 +103,6 @@ async function measureRound(
   return { saturationPerSecond, byLoad };
 }
 
-function row(name: string, unit: string, samples: readonly number[], more: Result['more'] = {}): Result {
-  const { median, low, high } = samples.length === 0 ? NOTHING : summarize(samples);
-  return { name, value: median, unit, low, high, more };
-}
-
-const NOTHING = { median: Number.NaN, low: Number.NaN, high: Number.NaN };
-
 function resultAt({ byLoad }: Round, load: number): HttpOpenLoopResult {
   const result = byLoad.get(load);
   if (result === undefined) throw new RangeError(`load ${load} was not measured`);
@@ -122,10 +115,9 @@ function rowsOf(load: number, rounds: readonly Round[]): Result[] {
   const share = (of: (result: HttpOpenLoopResult) => number): number =>
     median((result) => of(result) / result.arrivals);
   const goodput = rounds.map((round) => resultAt(round, load).goodputPerSecond / round.saturationPerSecond);
-  const percentile = (percent: number): number[] =>
-    results.map(({ latency }) => latency.percentileUs(percent)).filter((us) => !Number.isNaN(us));
+  const percentiles = results.map(({ latency }) => latency.percentileUs(99)).filter((us) => !Number.isNaN(us));
   return [
-    row(`goodput/${load}`, 'of saturation', goodput, {
+    resultOf(`goodput/${load}`, 'of saturation', goodput, {
       offeredPerSecond: median(({ offeredPerSecond }) => offeredPerSecond),
       refusedShare: share(({ refused }) => refused),
       failedShare: share(({ failed }) => failed),
@@ -133,7 +125,8 @@ function rowsOf(load: number, rounds: readonly Round[]): Result[] {
       waitedForConnection: median(({ waitedForConnection }) => waitedForConnection),
       lateShare: median(({ lateShare }) => lateShare),
     }),
-    row(`p99/${load}`, 'µs', percentile(99)),
+    // Where no round had an answer, there is none.
+    resultOf(`p99/${load}`, 'µs', percentiles.length === 0 ? [Number.NaN] : percentiles),
   ];
 }
 
@@ -143,13 +136,13 @@ function toResults(rounds: readonly Round[]): Result[] {
     return resultAt(round, OVERLOAD).goodputPerSecond / Math.max(...goodputs);
   });
   return [
-    row(
+    resultOf(
       SATURATION,
       'requests/s',
       rounds.map(({ saturationPerSecond }) => saturationPerSecond),
     ),
     ...LOADS.flatMap((load) => rowsOf(load, rounds)),
-    row(AT_OVERLOAD, 'ratio', vsPeak),
+    resultOf(AT_OVERLOAD, 'ratio', vsPeak),
   ];
 }
 

@@ -1,19 +1,14 @@
 /** A function that computes for a given time and does nothing else: compute.wat, with its request. */
 import { readFile } from 'node:fs/promises';
-import wabt from 'wabt';
 import { quantile } from '../harness/statistics.ts';
+import { assembleWat } from '../harness/wat.ts';
 
 export const COMPUTE = 'compute';
 export const COMPUTE_RESPONSE_BYTES = 4;
 
 export async function computeModule(): Promise<Uint8Array> {
   const text = await readFile(new URL('compute.wat', import.meta.url), 'utf8');
-  const module = (await wabt()).parseWat('compute.wat', text);
-  try {
-    return new Uint8Array(module.toBinary({}).buffer);
-  } finally {
-    module.destroy();
-  }
+  return assembleWat('compute.wat', text);
 }
 
 export function computeRequest(steps: number): Uint8Array<ArrayBuffer> {

@@ -1,19 +1,9 @@
 /** Functions of the dispatch experiment, in WebAssembly text. */
-import wabt from 'wabt';
-
-async function assemble(name: string, text: string): Promise<Uint8Array> {
-  const { parseWat } = await wabt();
-  const module = parseWat(name, text);
-  try {
-    return module.toBinary({}).buffer;
-  } finally {
-    module.destroy();
-  }
-}
+import { assembleWat } from '../harness/wat.ts';
 
 /** Gives back its request. */
 export const ECHO = (): Promise<Uint8Array> =>
-  assemble('echo', '(module (memory 1) (func (export "handle") (param i32 i32) (result i32) (local.get 0)))');
+  assembleWat('echo', '(module (memory 1) (func (export "handle") (param i32 i32) (result i32) (local.get 0)))');
 
 /** Does something as often as the first word of its request says. */
 function repeat(imports: string, body: string): string {
@@ -30,7 +20,7 @@ function repeat(imports: string, body: string): string {
 
 /** Starts `echo` without a request, and waits for it. Traps unless it answers as it should. */
 export const CALLER_OF_MANY = (): Promise<Uint8Array> =>
-  assemble(
+  assembleWat(
     'caller',
     repeat(
       `(import "jord" "resolve" (func $resolve (param i32 i32) (result i32)))
@@ -43,7 +33,7 @@ export const CALLER_OF_MANY = (): Promise<Uint8Array> =>
 
 /** Waits for nothing. */
 export const SLEEPER = (): Promise<Uint8Array> =>
-  assemble(
+  assembleWat(
     'sleeper',
     repeat(
       '(import "jord" "sleep" (func $sleep (param i32) (result i32)))',

@@ -1,6 +1,6 @@
 /** The two functions of the experiment about calls: one that makes nested calls, and one that is called. */
 import { readFile } from 'node:fs/promises';
-import wabt from 'wabt';
+import { assembleWat } from '../harness/wat.ts';
 
 export const CALLER = 'caller';
 export const CALLEE = 'callee';
@@ -12,12 +12,7 @@ export function nestedCallWat(name: typeof CALLER | typeof CALLEE): Promise<stri
 
 /** The module of CALLER or CALLEE. */
 export async function nestedCallModule(name: typeof CALLER | typeof CALLEE): Promise<Uint8Array> {
-  const module = (await wabt()).parseWat(name, await nestedCallWat(name));
-  try {
-    return new Uint8Array(module.toBinary({}).buffer);
-  } finally {
-    module.destroy();
-  }
+  return assembleWat(name, await nestedCallWat(name));
 }
 
 /** The request that makes CALLER call CALLEE `calls` times with an argument of `argumentBytes` (4 or more). */

@@ -4,7 +4,7 @@
  * with try and catch, and a list of functions by id.
  */
 
-import wabt from 'wabt';
+import { assembleWat } from '../harness/wat.ts';
 import { CALLEE, CALLER, nestedCallWat } from './nested-call.ts';
 
 export interface UnsafePair {
@@ -65,10 +65,7 @@ async function instantiate(name: typeof CALLER | typeof CALLEE, jord: WebAssembl
     '(memory 1)',
     `(import "jord" "memory" (memory ${PAGES} ${PAGES} shared))`,
   );
-  const module = (await wabt()).parseWat(name, wat, { threads: true });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(module.toBinary({}).buffer)), {
-    jord,
-  });
-  module.destroy();
+  const bytes = await assembleWat(name, wat, { threads: true });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { jord });
   return instance.exports['handle'] as Handle;
 }

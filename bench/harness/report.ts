@@ -1,5 +1,6 @@
 /** Results for people (a table) and for programs (one JSON object). */
 import type { Environment } from './environment.ts';
+import { summarize } from './statistics.ts';
 
 export interface Result {
   /** `experiment/case`. */
@@ -12,6 +13,12 @@ export interface Result {
   readonly high: number;
   /** Further members of this result, and columns of the table. Their unit is at the end of their names. */
   readonly more?: Readonly<Record<string, number | string>>;
+}
+
+/** Median and quartiles of samples, of which there is at least one. */
+export function resultOf(name: string, unit: string, samples: readonly number[], more: Result['more'] = {}): Result {
+  const { median, low, high } = summarize(samples);
+  return { name, value: median, unit, low, high, more };
 }
 
 /** Four significant digits, without an exponent. */

@@ -1,9 +1,8 @@
 /** The options of `jord serve`. */
 
 import { type Command, Option } from 'commander';
-import { RING_MAX } from '../../core/layout.ts';
 import { LIMITS } from '../guard/errors.ts';
-import { OPTION_BOUNDS } from '../server/settings.ts';
+import { OPTION_BOUNDS, type WorkerServerOptions } from '../server/settings.ts';
 import { LOG_FORMATS, LOG_THRESHOLDS, type LogFormat, type LogThreshold } from './log.ts';
 import { parseBytesWithin, parseNumberWithin, parsePort, tokenOption } from './options.ts';
 
@@ -32,18 +31,7 @@ export interface ServeOptions {
 }
 
 /** Those for the worker server, by the names that it has for them. What is missing is its to choose. */
-export interface DispatchOptions {
-  readonly executors?: number;
-  readonly orchestrators: number;
-  readonly queueBound?: number;
-  readonly spinUs?: number;
-  readonly outstandingMax: number;
-  readonly queueDelayMs: number;
-  readonly stacksMax: number;
-  readonly responseBytesMax: number;
-  readonly logBytesMax: number;
-  readonly argBufBytesMax: number;
-}
+export type DispatchOptions = Omit<WorkerServerOptions, 'dataFolder' | 'log' | 'callDepthMax' | 'stuckMs'>;
 
 export function dispatchOptions(options: ServeOptions): DispatchOptions {
   const { executors, orchestrators, queueBound, spinUs, outstandingMax, queueDelayMs, stacksMax } = options;
@@ -67,8 +55,6 @@ const GIB = 2 ** 30;
 /** The largest ArgBuf, which is what carries a body and a response. */
 const BODY_MAX = 256 * MIB;
 const DURATION_MS_MAX = 3_600_000;
-const SPIN_US_MAX = 1_000_000;
-const OUTSTANDING_MAX = 60_000;
 
 export function addServeOptions(command: Command): void {
   addBasicOptions(command);
@@ -91,49 +77,36 @@ function addBasicOptions(command: Command): void {
     .addOption(grace.env('JORD_GRACE_MS').default(10_000).argParser(parseNumberWithin(0, DURATION_MS_MAX)));
 }
 
-/** An option that is a whole number. Without a default it is the worker server's to choose. */
+/** A whole number, with the bounds and the default of the worker server; `min` where the command line asks for more. */
 function numberOption(
   flags: string,
   description: string,
-  {
-    env,
-    min,
-    max,
-    value,
-  }: { readonly env: string; readonly min: number; readonly max: number; readonly value?: number },
+  env: string,
+  name: keyof typeof OPTION_BOUNDS,
+  { min = OPTION_BOUNDS[name][0], isOptional = false }: { readonly min?: number; readonly isOptional?: boolean } = {},
 ): Option {
+  const [, max, value] = OPTION_BOUNDS[name];
   const option = new Option(flags, description).env(env).argParser(parseNumberWithin(min, max));
-  return value === undefined ? option : option.default(value);
+  return isOptional ? option : option.default(value);
 }
 
 function addThreadOptions(command: Command): void {
   const executors = 'threads that run functions (default: cores without orchestrators, at least 1)';
   const orchestrators = 'threads that receive requests and dispatch them';
-  const queueBound = `most invocations that an executor has at a time, 1 to ${RING_MAX} (default: 2, and more short ones)`;
+  const queueBound = `most invocations that an executor has at a time, 1 to ${OPTION_BOUNDS.queueBound[1]} (default: 2, and more short ones)`;
   const spinUs = 'how long a thread without work looks for some before it sleeps (default: the server chooses)';
-  const outstandingMax = `most invocations accepted and not answered, 1 to ${OUTSTANDING_MAX}`;
+  const outstandingMax = `most invocations accepted and not answered, 1 to ${OPTION_BOUNDS.outstandingMax[1]}`;
   const queueDelayMs = 'refuse more while the oldest of those that wait has waited longer; 0 never does';
   const stacksMax = 'most stacks of invocations that can be suspended; beyond that they queue';
-  const [, executorsMax] = OPTION_BOUNDS.executors;
-  const [, orchestratorsMax] = OPTION_BOUNDS.orchestrators;
-  const delay = { env: 'JORD_QUEUE_DELAY_MS', min: 0, max: DURATION_MS_MAX, value: 100 };
-  const outstanding = { env: 'JORD_OUTSTANDING_MAX', min: 1, max: OUTSTANDING_MAX, value: 4096 };
-  const stacks = { env: 'JORD_STACKS_MAX', min: 1, max: OPTION_BOUNDS.stacksMax[1], value: 16_384 };
+  const isOptional = true;
   command
-    .addOption(numberOption('--executors <n>', executors, { env: 'JORD_EXECUTORS', min: 1, max: executorsMax }))
-    .addOption(
-      numberOption('--orchestrators <n>', orchestrators, {
-        env: 'JORD_ORCHESTRATORS',
-        min: 1,
-        max: orchestratorsMax,
-        value: 1,
-      }),
-    )
-    .addOption(numberOption('--queue-bound <n>', queueBound, { env: 'JORD_QUEUE_BOUND', min: 1, max: RING_MAX }))
-    .addOption(numberOption('--spin-us <µs>', spinUs, { env: 'JORD_SPIN_US', min: 0, max: SPIN_US_MAX }))
-    .addOption(numberOption('--outstanding-max <n>', outstandingMax, outstanding))
-    .addOption(numberOption('--queue-delay-ms <ms>', queueDelayMs, delay))
-    .addOption(numberOption('--stacks-max <n>', stacksMax, stacks));
+    .addOption(numberOption('--executors <n>', executors, 'JORD_EXECUTORS', 'executors', { min: 1, isOptional }))
+    .addOption(numberOption('--orchestrators <n>', orchestrators, 'JORD_ORCHESTRATORS', 'orchestrators'))
+    .addOption(numberOption('--queue-bound <n>', queueBound, 'JORD_QUEUE_BOUND', 'queueBound', { isOptional }))
+    .addOption(numberOption('--spin-us <µs>', spinUs, 'JORD_SPIN_US', 'spinUs', { isOptional }))
+    .addOption(numberOption('--outstanding-max <n>', outstandingMax, 'JORD_OUTSTANDING_MAX', 'outstandingMax'))
+    .addOption(numberOption('--queue-delay-ms <ms>', queueDelayMs, 'JORD_QUEUE_DELAY_MS', 'queueDelayMs'))
+    .addOption(numberOption('--stacks-max <n>', stacksMax, 'JORD_STACKS_MAX', 'stacksMax'));
 }
 
 function addLimitOptions(command: Command): void {

@@ -31,8 +31,7 @@ import { faultError, statusError } from './errors.ts';
 import { type Executor, FUNCTION_ID_FIRST, invokedFromInside } from './executor.ts';
 import { decodeFault, decodeHeaders, readText, writeRequestFields } from './fields.ts';
 import { Fifo } from './fifo.ts';
-import { failed } from './privlib.ts';
-import { recordOf } from './run-loop.ts';
+import { failed, recordOf } from './privlib.ts';
 import { clockWord, monotonicMs } from './time.ts';
 import type { Cancellation, HttpRequest, InvokeResult, OrchestratorStats } from './types.ts';
 
@@ -141,20 +140,6 @@ export class Dispatcher {
     this.#signed = new Int32Array(executor.bytes.buffer, 0, 2 ** 29);
     this.#doorbell = (executor.control + EXECUTOR_DOORBELL) >>> 2;
     for (const control of executors) executor.privLib.ringBind(control, executor.control);
-  }
-
-  /** Accepted and not answered. */
-  get outstanding(): number {
-    return this.#outstanding;
-  }
-
-  /** How many of each function are outstanding. */
-  outstandingByName(): ReadonlyMap<string, number> {
-    const counts = new Map<string, number>();
-    for (const pending of this.#pending) {
-      if (pending !== undefined) counts.set(pending.target.name, (counts.get(pending.target.name) ?? 0) + 1);
-    }
-    return counts;
   }
 
   stats(index: number): OrchestratorStats {

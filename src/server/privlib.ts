@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { ADDRESS_SPACE_PAGES } from '../../core/layout.ts';
+import { ADDRESS_SPACE_PAGES, INVOCATION_SIZE, INVOCATION_TABLE, INVOCATIONS_MAX } from '../../core/layout.ts';
 import { STATUS_MAX } from '../../core/status.ts';
 import { JordError } from '../errors.ts';
 
@@ -95,6 +95,11 @@ export interface PrivLib {
 /** Whether a result that is an address, a handle or an id on success is a status instead. */
 export function failed(result: number): boolean {
   return result >>> 0 <= STATUS_MAX;
+}
+
+/** The record of an invocation, as PrivLib finds it by its handle. */
+export function recordOf(handle: number): number {
+  return INVOCATION_TABLE + (handle & (INVOCATIONS_MAX - 1)) * INVOCATION_SIZE;
 }
 
 /** The one memory of a worker server, and what is compiled once for all threads. */

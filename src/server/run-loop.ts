@@ -15,13 +15,11 @@ import {
   EXECUTOR_DOORBELL,
   EXECUTOR_MESSAGES,
   EXECUTOR_SERVICE_NS,
-  INVOCATION_SIZE,
-  INVOCATION_TABLE,
-  INVOCATIONS_MAX,
 } from '../../core/layout.ts';
 import { Continuations } from './continuations.ts';
 import type { Executor } from './executor.ts';
 import { Fifo } from './fifo.ts';
+import { recordOf } from './privlib.ts';
 import { clockWord, monotonicMs, monotonicUs } from './time.ts';
 
 export interface RunLoopOptions {
@@ -213,12 +211,11 @@ export class RunLoop {
     return 0;
   }
 
-  #expireDue(): boolean {
+  #expireDue(): void {
     const nowMs = monotonicMs();
-    if (nowMs < this.continuations.nextMs) return false;
+    if (nowMs < this.continuations.nextMs) return;
     this.#executor.privLib.clockAdvance(clockWord(nowMs));
     this.continuations.expire(nowMs);
-    return true;
   }
 
   /**
@@ -261,9 +258,4 @@ export class RunLoop {
     }
     activity.begin();
   }
-}
-
-/** The record of a handle, as PrivLib finds it. */
-export function recordOf(handle: number): number {
-  return INVOCATION_TABLE + (handle & (INVOCATIONS_MAX - 1)) * INVOCATION_SIZE;
 }
