@@ -31,6 +31,8 @@ import {
   INVOCATION_SIZE,
   INVOCATION_STATE,
   INVOCATION_TABLE,
+  INVOCATIONS_MAX,
+  INVOCATIONS_RESERVED,
   PERMISSION_READ,
   VTE_OWNER,
 } from './layout.ts';
@@ -181,9 +183,10 @@ test('a record that is used 65,536 times has an old handle again, but never one 
   assert.deepEqual(generations, [0xffff, 1, 2]);
 });
 
-test('limits: so many children of one PD, and so many records in all', () => {
+test('limits: so many children of one PD, and so many records in all, of which some are for hosts', () => {
   const fixture = new Fixture({ callDepthMax: 10 });
   const { privLib, host } = fixture;
+  const other = fixture.addExecutor();
   const { descriptor } = fixture.makeFunction();
   const bases: number[] = [];
   let last = 0;
@@ -201,6 +204,19 @@ test('limits: so many children of one PD, and so many records in all', () => {
   const request = privLib.argBufNew(10, asker) >>> 0;
   assert.equal(privLib.invocationNew(ID, request, 0, 0, 0, asker), status.INVOCATIONS_EXHAUSTED);
   assert.ok(fixture.guardAllows(asker, request, 10, true), 'refused: the request stays');
+  // A function on the other executor gets none either, its host does.
+  const stranger = privLib.callEnter(descriptor, 0, other.host);
+  assert.equal(privLib.invocationNew(ID, 0, 0, 0, 0, stranger), status.INVOCATIONS_EXHAUSTED);
+  privLib.callLeave(0, stranger, other.host);
+  const roots: number[] = [];
+  for (let next = 65536; next >>> 0 > status.STATUS_MAX; ) {
+    next = privLib.invocationNew(ID, 0, 0, 0, 0, other.host);
+    roots.push(next);
+  }
+  assert.equal(roots.pop(), status.INVOCATIONS_EXHAUSTED);
+  assert.equal(roots.length, INVOCATIONS_RESERVED);
+  assert.equal(takeCensus(fixture.memory).records, INVOCATIONS_MAX);
+  for (const root of roots) assert.equal(privLib.invocationForget(root, other.host), status.OK);
   assert.equal(privLib.callAbort(bases[0] ?? 0, host), status.OK);
   assert.deepEqual(inUse(fixture), { vmas: 0, pds: 0, records: 0 });
 });

@@ -24,6 +24,7 @@ import { spill } from './free-lists';
 import {
   CHILDREN_MAX,
   CONTROL_CALL_DEPTH_MAX,
+  CONTROL_INVOCATIONS_COUNT,
   CONTROL_INVOCATIONS_FREE,
   CONTROL_INVOCATIONS_USED,
   CONTROL_NOW_MS,
@@ -48,6 +49,7 @@ import {
   HOME_REQUEST_LENGTH,
   HOME_STATE,
   INVOCATIONS_MAX,
+  INVOCATIONS_RESERVED,
   INVOCATION_ARRIVED,
   INVOCATION_ASKER,
   INVOCATION_CANCELLED,
@@ -158,7 +160,8 @@ export function invocationNew(id: u32, request: u32, fields: u32, flags: u32, qu
   if (depth > load<u32>(CONTROL_CALL_DEPTH_MAX)) return CALL_DEPTH_EXCEEDED;
   if (load<u32>(asker, HOME_CHILD_COUNT) >= <u32>CHILDREN_MAX) return INVOCATIONS_EXHAUSTED;
   const executor = load<u32>(asker, HOME_EXECUTOR);
-  if (load<u32>(executor, EXECUTOR_INVOCATIONS_FREE) == 0 && !refill(executor)) return INVOCATIONS_EXHAUSTED;
+  const reserved: u32 = depth == 0 ? 0 : INVOCATIONS_RESERVED;
+  if (load<u32>(executor, EXECUTOR_INVOCATIONS_FREE) == 0 && !refill(executor, reserved)) return INVOCATIONS_EXHAUSTED;
   const record = load<u32>(executor, EXECUTOR_INVOCATIONS_FREE);
   store<u32>(executor, load<u32>(record, INVOCATION_NEXT), EXECUTOR_INVOCATIONS_FREE);
   store<u32>(executor, load<u32>(executor, EXECUTOR_INVOCATIONS_COUNT) - 1, EXECUTOR_INVOCATIONS_COUNT);
@@ -186,17 +189,19 @@ export function invocationNew(id: u32, request: u32, fields: u32, flags: u32, qu
   return (generation << 16) | ((record - INVOCATION_TABLE) / INVOCATION_SIZE);
 }
 
-/** Fills a thread's empty list of free records. */
-function refill(executor: u32): bool {
+/** Fills a thread's empty list of free records, but leaves so many. */
+function refill(executor: u32, reserved: u32): bool {
   reserveStack();
   lock(executor);
-  for (let i: u32 = 0; i < BATCH; i++) {
+  const left: u32 = INVOCATIONS_MAX - load<u32>(CONTROL_INVOCATIONS_USED) + load<u32>(CONTROL_INVOCATIONS_COUNT);
+  const count: u32 = left > reserved ? min<u32>(left - reserved, BATCH) : 0;
+  for (let i: u32 = 0; i < count; i++) {
     let record = load<u32>(CONTROL_INVOCATIONS_FREE);
     if (record != 0) {
       store<u32>(CONTROL_INVOCATIONS_FREE, load<u32>(record, INVOCATION_NEXT));
+      store<u32>(CONTROL_INVOCATIONS_COUNT, load<u32>(CONTROL_INVOCATIONS_COUNT) - 1);
     } else {
       const used = load<u32>(CONTROL_INVOCATIONS_USED);
-      if (used >= <u32>INVOCATIONS_MAX) break;
       store<u32>(CONTROL_INVOCATIONS_USED, used + 1);
       record = INVOCATION_TABLE + used * INVOCATION_SIZE;
     }
@@ -539,6 +544,7 @@ function spillRecords(executor: u32): void {
     store<u32>(record, load<u32>(CONTROL_INVOCATIONS_FREE), INVOCATION_NEXT);
     store<u32>(CONTROL_INVOCATIONS_FREE, record);
   }
+  store<u32>(CONTROL_INVOCATIONS_COUNT, load<u32>(CONTROL_INVOCATIONS_COUNT) + FREE_MAX / 2);
   store<u32>(executor, load<u32>(executor, EXECUTOR_INVOCATIONS_COUNT) - FREE_MAX / 2, EXECUTOR_INVOCATIONS_COUNT);
   unlock();
 }

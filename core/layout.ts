@@ -23,9 +23,10 @@ export const CONTROL_MAGIC = 0x400;
 export const MAGIC = 0x4a6f7264; // "Jord"
 /** Spin lock over everything that is shared and slow: granules, home memory, the PD table, shared free lists. */
 export const CONTROL_LOCK = 0x404;
-/** How many invocation records were ever used, and the head of those given back; under the lock. */
+/** How many invocation records were ever used, the head of those given back, and their number; under the lock. */
 export const CONTROL_INVOCATIONS_USED = 0x408;
 export const CONTROL_INVOCATIONS_FREE = 0x40c;
+export const CONTROL_INVOCATIONS_COUNT = 0x410;
 /** Head of the address-ordered list of free ranges of home memory. */
 export const CONTROL_HOME_FREE = 0x414;
 /** How many PD table slots were ever used, and the head of those given back. */
@@ -220,6 +221,8 @@ export const PDS_MAX = 65536;
 export const INVOCATION_TABLE = 0x0100_0000;
 export const INVOCATION_SIZE = 128;
 export const INVOCATIONS_MAX = 65536;
+/** So many of them only hosts get, so that no function can keep requests out by what it starts. */
+export const INVOCATIONS_RESERVED = 8192;
 /** generation << 16 | state, so that who takes a record knows that it is still the one that was meant. */
 export const INVOCATION_STATE = 0;
 /** Id of the function. */

@@ -203,6 +203,8 @@ class Inspector {
       this.#word(L.CONTROL_INVOCATIONS_USED),
       'no other record is on a list',
     );
+    const given = [...free.values()].filter((head) => head === L.CONTROL_INVOCATIONS_FREE).length;
+    assert.equal(this.#word(L.CONTROL_INVOCATIONS_COUNT), given, 'the records that no thread has are counted');
     for (const executor of this.#executors) {
       const own = [...free.values()].filter((head) => head === executor + L.EXECUTOR_INVOCATIONS_FREE).length;
       assert.equal(this.#word(executor + L.EXECUTOR_INVOCATIONS_COUNT), own, 'a thread counts its free records');
