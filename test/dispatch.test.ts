@@ -170,6 +170,30 @@ test('a response above the limit, and ArgBufs above theirs', TIMEOUT, async () =
   assert.deepEqual(wordsOf(await threads.server.invoke('frees', words(1))), [S.OK]);
 });
 
+test('a request whose fields have no room is refused, and not run without them', TIMEOUT, async () => {
+  const server = await startObserved({ executors: 3 });
+  try {
+    // Two take all ArgBufs of 128 MiB, say so, and keep them.
+    const takesAll = `(loop $more (br_if $more (i32.gt_u (call $argbuf_new (i32.const ${2 ** 27})) (i32.const ${S.STATUS_MAX}))))`;
+    await server.server.deploy(
+      'hoards',
+      guest(`${takesAll} (drop (call $log (i32.const 1) (i32.const 0) (i32.const 1))) (loop $l (br $l)) (i32.const 0)`),
+    );
+    await server.server.deploy('fields', guest('(call $request_fields)'));
+    const hoarders = await occupy(server, 2, 'hoards');
+    await eventually(() => assert.equal(server.records.length, 2));
+    const http: HttpRequest = { ...HTTP, headers: [['x-long', 'x'.repeat(2 ** 26)]] };
+    const { code } = await jordError(server.server.invoke('fields', words(1), { http }));
+    assert.equal(code, 'ADDRESS_SPACE_EXHAUSTED');
+    for (const hoarder of hoarders) hoarder.cancel();
+    await eventually(() => assertQuiet(server));
+    const { body } = await server.server.invoke('fields', words(1), { http });
+    assert.ok(body.length > 2 ** 26);
+  } finally {
+    await server.server.stop();
+  }
+});
+
 test('as many invocations run at the same moment as there are executors', TIMEOUT, async () => {
   await deploy('endless', ENDLESS);
   for (const cancellation of await occupy(threads, 2, 'endless')) cancellation.cancel();

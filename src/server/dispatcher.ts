@@ -25,7 +25,7 @@ import {
   RING_SIZE,
   RING_TABLE,
 } from '../../core/layout.ts';
-import { CALLEE_CANCELLED, CALLEE_DEADLINE, CALLEE_EXECUTOR_LOST, OK } from '../../core/status.ts';
+import { CALLEE_CANCELLED, CALLEE_DEADLINE, CALLEE_EXECUTOR_LOST, CLASS_EXHAUSTED, OK } from '../../core/status.ts';
 import { JordError } from '../errors.ts';
 import { faultError, statusError } from './errors.ts';
 import { type Executor, FUNCTION_ID_FIRST, invokedFromInside } from './executor.ts';
@@ -221,7 +221,12 @@ export class Dispatcher {
       bytes.set(body, request >>> 0);
     }
     // Most functions ask for nothing of it, and then nothing of it is copied.
-    const fields = http !== undefined && target.readsHttp ? writeRequestFields(this.#executor, http) : 0;
+    const needsFields = http !== undefined && target.readsHttp;
+    const fields = needsFields ? writeRequestFields(this.#executor, http) : 0;
+    if (needsFields && fields === 0) {
+      if (request !== 0) privLib.vmaUnmap(request, hostBase);
+      throw statusError(CLASS_EXHAUSTED, 'the method, path and headers of a request');
+    }
     const isHttp = http !== undefined && (target.readsHttp || target.writesHttp);
     const flags = isHttp ? INVOCATION_IS_HTTP : 0;
     const handle = privLib.invocationNew(target.id, request, fields, flags, nowMs * 1000, hostBase);

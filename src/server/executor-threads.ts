@@ -367,7 +367,12 @@ export class ExecutorThreads {
     if (worker === undefined) return;
     const exited = new Promise((resolve) => worker.once('exit', resolve));
     this.#tell(thread, { kind: 'stop' });
-    const timer = setTimeout(() => void worker.terminate(), graceMs);
+    const terminate = (): void => {
+      // Other threads still go on for a while: they must not wait for a lock that nobody gives back.
+      this.#privLib.executorDoom(thread.control);
+      void worker.terminate();
+    };
+    const timer = setTimeout(terminate, graceMs);
     await exited;
     clearTimeout(timer);
     this.drainLogs();

@@ -14,6 +14,8 @@ import {
   EXECUTOR_CANCELS,
   EXECUTOR_DOORBELL,
   EXECUTOR_MESSAGES,
+  EXECUTOR_OFFERS_HEAD,
+  EXECUTOR_OFFERS_TAIL,
   EXECUTOR_SERVICE_NS,
 } from '../../core/layout.ts';
 import { Continuations } from './continuations.ts';
@@ -252,10 +254,21 @@ export class RunLoop {
     const { privLib, control, activity } = this.#executor;
     const doorbell = (control + EXECUTOR_DOORBELL) >>> 2;
     if (privLib.executorPark(control) !== 0) {
-      const restMs = this.continuations.nextMs - monotonicMs();
-      Atomics.wait(this.#signed, doorbell, DOORBELL_PARKED, Math.min(Math.max(restMs, 0), PARK_MS_MAX));
+      if (!this.#isOffered) {
+        const restMs = this.continuations.nextMs - monotonicMs();
+        Atomics.wait(this.#signed, doorbell, DOORBELL_PARKED, Math.min(Math.max(restMs, 0), PARK_MS_MAX));
+      }
       Atomics.store(this.#signed, doorbell, DOORBELL_AWAKE);
     }
     activity.begin();
+  }
+
+  /** Whether a peer offers something: it may have looked for who is parked just before this one was. */
+  get #isOffered(): boolean {
+    return this.#options.peers.some(
+      (peer) =>
+        Atomics.load(this.#signed, (peer + EXECUTOR_OFFERS_HEAD) >>> 2) !==
+        Atomics.load(this.#signed, (peer + EXECUTOR_OFFERS_TAIL) >>> 2),
+    );
   }
 }
