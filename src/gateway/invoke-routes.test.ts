@@ -90,6 +90,30 @@ test('jord-deadline-ms is the deadline of the request; what is none is refused b
   assert.equal(seen.length, 3);
 });
 
+test('a body is sent as the function made it, and so is its content type', async (t) => {
+  const bodies: Readonly<Record<string, Buffer>> = {
+    empty: Buffer.alloc(0),
+    text: Buffer.from('{"a":1}'),
+    other: Buffer.from('{"a":"\u00e4"}'),
+    bytes: Buffer.from(Array.from({ length: 256 }, (_, i) => i)),
+    long: Buffer.alloc(4097, 'x'),
+  };
+  const headers: [string, string][] = [['content-type', 'application/json']];
+  const gateway = await serve(
+    t,
+    new MemoryWorker({ f: (_body, { http }) => ({ body: bodies[http?.path.slice(1) ?? ''] ?? Buffer.of(), headers }) }),
+  );
+  for (const [name, body] of Object.entries(bodies)) {
+    const answer = await send(gateway, { path: `/fn/f/${name}` });
+    assert.deepEqual(answer.body, body, name);
+    assert.equal(answer.headers['content-length'], String(body.length), name);
+    assert.equal(answer.headers['content-type'], 'application/json', name);
+    const head = await send(gateway, { method: 'HEAD', path: `/fn/f/${name}` });
+    assert.deepEqual([head.status, head.body.length], [200, 0], name);
+    assert.equal(head.headers['content-length'], String(body.length), name);
+  }
+});
+
 test('the token of the server does not reach the function; other credentials do', async (t) => {
   const gateway = await serve(t, mirror(), { token: 's3cret' });
   const seen = async (authorization: string): Promise<boolean> => {
