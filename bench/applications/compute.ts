@@ -19,18 +19,28 @@ export function computeRequest(steps: number): Uint8Array<ArrayBuffer> {
 
 const CALIBRATE_WARM_UP_MS = 300;
 const CALIBRATE_SAMPLES = 101;
-const STEPS_FIRST = 20_000;
+const STEPS_FEW = 50_000;
+const STEPS_MANY = 250_000;
 
-/** How many steps take this long. `invoke` runs the function with a request. */
+/**
+ * How many steps take this long. `invoke` runs the function with a request; what that takes beside the steps does not count, since
+ * only the difference between few steps and many is measured.
+ */
 export async function calibrateSteps(invoke: (request: Uint8Array) => Promise<unknown>, us: number): Promise<number> {
-  const request = computeRequest(STEPS_FIRST);
+  const few: number[] = [];
+  const many: number[] = [];
   const warmAtMs = performance.now() + CALIBRATE_WARM_UP_MS;
-  while (performance.now() < warmAtMs) await invoke(request);
-  const samplesMs: number[] = [];
-  while (samplesMs.length < CALIBRATE_SAMPLES) {
-    const startMs = performance.now();
-    await invoke(request);
-    samplesMs.push(performance.now() - startMs);
+  while (performance.now() < warmAtMs) await invoke(computeRequest(STEPS_FEW));
+  while (few.length < CALIBRATE_SAMPLES) {
+    few.push(await durationMs(() => invoke(computeRequest(STEPS_FEW))));
+    many.push(await durationMs(() => invoke(computeRequest(STEPS_MANY))));
   }
-  return Math.max(1, Math.round((STEPS_FIRST * us) / 1000 / quantile(samplesMs, 0.5)));
+  const differenceUs = (quantile(many, 0.5) - quantile(few, 0.5)) * 1000;
+  return Math.max(1, Math.round(((STEPS_MANY - STEPS_FEW) * us) / differenceUs));
+}
+
+async function durationMs(operation: () => Promise<unknown>): Promise<number> {
+  const startMs = performance.now();
+  await operation();
+  return performance.now() - startMs;
 }
