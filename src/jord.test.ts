@@ -164,6 +164,22 @@ test('submit calls back once, and not before it returns; what is known at once i
   assert.throws(() => jord.submit('echo', new Uint8Array(0), never), { code: 'SERVER_STOPPED' });
 });
 
+test('without executors submit runs the function before it returns, and calls back afterwards', async () => {
+  const jord = await start(0);
+  const answers: string[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const take = (error: JordError | undefined, response: Uint8Array | undefined): void => {
+    if (answers.push(error?.code ?? String(response)) === 2) resolve();
+  };
+  jord.submit('echo', Uint8Array.of(1, 2), take);
+  jord.submit('endless', new Uint8Array(0), take);
+  assert.deepEqual(answers, []);
+  await promise;
+  assert.deepEqual(answers, ['1,2', 'DEADLINE_EXCEEDED']);
+  assert.throws(() => jord.submit('other', new Uint8Array(0), take), { code: 'FUNCTION_UNKNOWN' });
+  await jord.stop();
+});
+
 for (const executors of [0, 1]) {
   test(`invokeAll keeps the order, and errors in their places, with ${executors} executors`, async () => {
     const jord = await start(executors);

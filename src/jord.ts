@@ -75,8 +75,8 @@ export class Jord {
    * The same with a callback, which is called once and never before this returns: `error` is what `invoke` would throw. What the
    * callback throws ends the process, as in any callback of Node.
    *
-   * Throws what is known at once, and then calls nothing: FUNCTION_UNKNOWN, OVERLOADED, BAD_OPTION, BAD_REQUEST where there are no
-   * executors, BODY_TOO_LARGE, ADDRESS_SPACE_EXHAUSTED, SERVER_STOPPED.
+   * Throws what is known at once, and then calls nothing: FUNCTION_UNKNOWN, OVERLOADED, BAD_OPTION, BODY_TOO_LARGE,
+   * ADDRESS_SPACE_EXHAUSTED, SERVER_STOPPED. With `executors: 0` the function runs on this thread, before this returns.
    */
   submit(
     name: string,

@@ -114,6 +114,23 @@ test('a body is sent as the function made it, and so is its content type', async
   }
 });
 
+test('what would be refused is refused before its body is read, and the connection goes on', async (t) => {
+  const worker = mirror();
+  const gateway = await serve(t, worker);
+  worker.overload = new JordError('OVERLOADED', 'Too much.');
+  const post = 'POST /fn/mirror HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n';
+  const text = await sendRaw(gateway, `${post}\r\n`, (write) => {
+    setTimeout(() => {
+      worker.overload = undefined;
+      write(`body${post}Connection: close\r\n\r\nmore`);
+    }, 50);
+  });
+  const statuses = text.match(/^HTTP\/1\.1 \d+/gm);
+  assert.deepEqual(statuses, ['HTTP/1.1 503', 'HTTP/1.1 200']);
+  assert.match(text, /^retry-after: 1\r$/im);
+  assert.match(text, /"code": "OVERLOADED"/);
+});
+
 test('the token of the server does not reach the function; other credentials do', async (t) => {
   const gateway = await serve(t, mirror(), { token: 's3cret' });
   const seen = async (authorization: string): Promise<boolean> => {

@@ -4,17 +4,16 @@ import { isAscii } from 'node:buffer';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { DEADLINE_FIELD, parseDeadlineMs } from '../functions/deadline.ts';
 import { checkFunctionName, functionUnknown } from '../functions/name.ts';
-import type { HttpRequest, InvokeResult, WorkerServer } from '../server/types.ts';
+import type { HttpRequest, InvokeOptions, InvokeResult, WorkerServer } from '../server/types.ts';
 import type { Access } from './access.ts';
 import { requestFields, responseFields, responseStatus } from './http-fields.ts';
-import type { Invocations } from './invocations.ts';
-import { nothingAt } from './problem.ts';
+import type { Invocation, Invocations } from './invocations.ts';
+import { nothingAt, sendProblem, sendText } from './problem.ts';
 
 const PREFIX = '/fn/';
 const DEFAULT_CONTENT_TYPE = 'application/octet-stream';
 const EMPTY = new Uint8Array(0);
 const TEXT_BYTES_MAX = 4096;
-const asItIs = (text: string): string => text;
 
 /** Which function a URL means, and what it sees of the URL. */
 export interface InvocationTarget {
@@ -78,7 +77,7 @@ export function invokeRoutes(
     method: app.supportedMethods,
     url: `${PREFIX}*`,
     // Refused before the body is read.
-    onRequest: (request, _reply, done) => {
+    onRequest: (request, reply, done) => {
       const target = parseTarget(request.raw.url ?? '');
       if (!worker.has(target.name)) {
         checkFunctionName(target.name);
@@ -86,38 +85,53 @@ export function invokeRoutes(
       }
       requestDeadlineMs(request);
       request.target = target;
-      done();
+      const refusal = worker.refusal();
+      // Not thrown: under overload this must cost as little as can be.
+      if (refusal === undefined) done();
+      else sendProblem(reply, refusal);
     },
-    // Not async, since that would make more promises: the reply is sent when the result is there.
     handler: (request, reply) => {
-      const target = request.target ?? parseTarget(request.raw.url ?? '');
-      const body = request.body instanceof Uint8Array ? request.body : EMPTY;
-      const http = new IncomingRequest(request, target, access);
-      const deadlineMs = requestDeadlineMs(request);
-      const cancellation = invocations.begin(target.name, request.raw.socket);
-      const options = deadlineMs === undefined ? { http, cancellation } : { http, cancellation, deadlineMs };
-      worker
-        .invoke(target.name, body, options)
-        .then(
-          (result) => {
-            invocations.end(cancellation);
-            sendResult(request, reply, target.name, result);
-          },
-          (error: unknown) => {
-            const failure = invocations.failure(cancellation, error);
-            invocations.end(cancellation);
-            throw failure;
-          },
-        )
-        .catch((error: unknown) => reply.send(error));
+      const { name } = request.target ?? parseTarget(request.raw.url ?? '');
+      const invocation = invocations.begin(name, request.raw.socket);
+      try {
+        worker.submit(name, bodyOf(request), optionsOf(request, access, invocation), (error, result) => {
+          const failure = error === undefined ? undefined : invocations.failure(invocation, error);
+          invocations.end(invocation);
+          if (result === undefined) reply.send(failure);
+          else answer(request, reply, name, result);
+        });
+      } catch (error) {
+        invocations.end(invocation);
+        throw error;
+      }
     },
   });
+}
+
+function bodyOf({ body }: FastifyRequest): Uint8Array {
+  return body instanceof Uint8Array ? body : EMPTY;
+}
+
+function optionsOf(request: FastifyRequest, access: Access, cancellation: Invocation): InvokeOptions {
+  const target = request.target ?? parseTarget(request.raw.url ?? '');
+  const http = new IncomingRequest(request, target, access);
+  const deadlineMs = requestDeadlineMs(request);
+  return deadlineMs === undefined ? { http, cancellation } : { http, cancellation, deadlineMs };
 }
 
 /** Throws BAD_OPTION for a value that is none, or for several. */
 function requestDeadlineMs(request: FastifyRequest): number | undefined {
   const text = request.headers[DEADLINE_FIELD];
   return text === undefined ? undefined : parseDeadlineMs(DEADLINE_FIELD, String(text));
+}
+
+/** Sends the result; the error, where the function answered with what HTTP does not allow. */
+function answer(request: FastifyRequest, reply: FastifyReply, name: string, result: InvokeResult): void {
+  try {
+    sendResult(request, reply, name, result);
+  } catch (error) {
+    reply.send(error);
+  }
 }
 
 function sendResult(request: FastifyRequest, reply: FastifyReply, name: string, result: InvokeResult): FastifyReply {
@@ -129,7 +143,5 @@ function sendResult(request: FastifyRequest, reply: FastifyReply, name: string, 
   if (reply.statusCode === 205) return reply.removeHeader('content-type').send();
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   if (buffer.length > TEXT_BYTES_MAX || !isAscii(buffer)) return reply.send(buffer);
-  // Node writes a string together with the header, in one piece, which is cheaper than a buffer behind it. With a serializer
-  // Fastify leaves its content type alone.
-  return reply.serializer(asItIs).send(buffer.toString('latin1'));
+  return sendText(reply, buffer.toString('latin1'));
 }

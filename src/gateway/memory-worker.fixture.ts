@@ -6,6 +6,7 @@ import { checkFetchAllow } from '../functions/fetch-allow.ts';
 import { checkFunctionName, functionUnknown } from '../functions/name.ts';
 import { moduleVersion } from '../functions/store.ts';
 import type {
+  Answer,
   Cancellation,
   DeployOptions,
   ExecutorStats,
@@ -98,6 +99,13 @@ export class MemoryWorker implements WorkerServer {
     return this.#queue.length;
   }
 
+  /** What `refusal` says. */
+  overload: JordError | undefined;
+
+  refusal(): JordError | undefined {
+    return this.overload;
+  }
+
   async invoke(name: string, body: Uint8Array, options: InvokeOptions = {}): Promise<InvokeResult> {
     this.#checkRunning();
     this.inspect(name);
@@ -118,6 +126,14 @@ export class MemoryWorker implements WorkerServer {
       counters.inFlight -= 1;
       this.#release();
     }
+  }
+
+  submit(name: string, body: Uint8Array, options: InvokeOptions, answer: Answer): void {
+    this.invoke(name, body, options).then(
+      (result) => answer(undefined, result),
+      // Behaviours may throw anything.
+      (error: unknown) => answer(error as JordError, undefined),
+    );
   }
 
   async stats(): Promise<ServerStats> {

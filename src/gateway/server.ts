@@ -12,7 +12,6 @@ import { type CloseReport, Invocations } from './invocations.ts';
 import { type InvocationTarget, invokeRoutes } from './invoke-routes.ts';
 import {
   type BodyLimit,
-  bodyTooLarge,
   connectionError,
   jsonText,
   nothingAt,
@@ -214,19 +213,19 @@ function limitOf({ routeOptions: { bodyLimit, config } }: FastifyRequest): BodyL
   return { limitBytes: bodyLimit, option: config.takesModule === true ? '--module-limit' : '--body-limit' };
 }
 
-/** `Expect: 100-continue`: the client is told to send its body only once nothing stands against the request. */
+/** `Expect: 100-continue`: the client is told to send its body once somebody wants to read it, so when nothing stands against it. */
 function continueWhenWanted(app: FastifyInstance): void {
-  app.server.on('checkContinue', (request, response) => app.routing(request, response));
+  app.server.on('checkContinue', (request, response) => {
+    const onListener = (event: string | symbol): void => {
+      if (event !== 'data') return;
+      request.off('newListener', onListener);
+      response.writeContinue();
+    };
+    request.on('newListener', onListener);
+    app.routing(request, response);
+  });
   // Other expectations may be ignored (RFC 9110, 10.1.1).
   app.server.on('checkExpectation', (request, response) => app.routing(request, response));
-  app.addHook('preParsing', (request, reply, payload, done) => {
-    if (request.headers.expect?.toLowerCase() === '100-continue') {
-      const limit = limitOf(request);
-      if (Number(request.headers['content-length']) > limit.limitBytes) throw bodyTooLarge(limit);
-      reply.raw.writeContinue();
-    }
-    done(null, payload);
-  });
 }
 
 function answerErrors(app: FastifyInstance, options: GatewayOptions): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { JordError } from '../errors.ts';
 import { Batch, orError } from './batch.ts';
-import type { Answer } from './dispatcher.ts';
+import type { Answer } from './types.ts';
 
 const REQUESTS = Array.from({ length: 10 }, (_, i) => Uint8Array.of(i));
 const result = (body: Uint8Array) => ({ body, status: undefined, headers: [] });

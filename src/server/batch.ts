@@ -1,6 +1,6 @@
 /** Many invocations with one promise. */
 import { JordError } from '../errors.ts';
-import type { Answer } from './dispatcher.ts';
+import type { Answer } from './types.ts';
 
 type Submit = (request: Uint8Array, answer: Answer) => void;
 

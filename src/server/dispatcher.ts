@@ -27,23 +27,20 @@ import {
 } from '../../core/layout.ts';
 import { CALLEE_CANCELLED, CALLEE_DEADLINE, CALLEE_EXECUTOR_LOST, CLASS_EXHAUSTED, OK } from '../../core/status.ts';
 import { JordError } from '../errors.ts';
+import { Admission, type AdmissionOptions } from './admission.ts';
 import { faultError, statusError } from './errors.ts';
 import { type Executor, FUNCTION_ID_FIRST, invokedFromInside } from './executor.ts';
 import { decodeFault, decodeHeaders, readText, writeRequestFields } from './fields.ts';
 import { Fifo } from './fifo.ts';
 import { failed, recordOf } from './privlib.ts';
 import { clockWord, monotonicMs } from './time.ts';
-import type { Cancellation, HttpRequest, InvokeResult, OrchestratorStats } from './types.ts';
+import type { Answer, Cancellation, HttpRequest, InvokeResult, OrchestratorStats } from './types.ts';
 
-export interface DispatcherOptions {
+export interface DispatcherOptions extends AdmissionOptions {
   /** k: how many invocations an executor has at most, the one that runs included. */
   readonly queueBound: number;
   /** It may have more while they are so short that to have another one dispatched takes longer than to run it. */
   readonly isElastic: boolean;
-  /** Invocations that are accepted and not answered, at most. */
-  readonly outstandingMax: number;
-  /** New ones are refused while the oldest that waits has waited longer; 0: never. */
-  readonly queueDelayMs: number;
   /** How long the event loop is kept turning without news, in µs. */
   readonly spinUs: number;
 }
@@ -66,9 +63,6 @@ export interface SubmitOptions {
   readonly isPatient?: boolean | undefined;
 }
 
-/** Exactly one of the two is undefined. */
-export type Answer = (error: JordError | undefined, result: InvokeResult | undefined) => void;
-
 interface Pending {
   readonly handle: number;
   readonly target: DispatchedFunction;
@@ -88,6 +82,8 @@ interface Pending {
 /** Less than it takes to wake a thread. */
 const BURST_NS = 50_000;
 const HELD_UP_MS = 1;
+/** How long what was dispatched stays unannounced at most: as long as a few requests take to be read. */
+const WAKE_MS = 0.1;
 /** Between two looks at deadlines of what is queued. */
 const SWEEP_INTERVAL_MS = 5;
 /** The timer outlives what it is for a little, since it is often needed again. */
@@ -97,6 +93,7 @@ export class Dispatcher {
   readonly #executor: Executor;
   readonly #executors: readonly number[];
   readonly #options: DispatcherOptions;
+  readonly #admission: Admission;
   /** Is called before invocations that have ended are answered. */
   readonly #beforeAnswers: () => void;
   readonly #signed: Int32Array;
@@ -108,7 +105,6 @@ export class Dispatcher {
   readonly #arrived = new Fifo<Pending>();
   #outstanding = 0;
   #accepted = 0;
-  #refused = 0;
   /** The event loop is kept turning. */
   #isTurning = false;
   /** For each executor, how far its ring was, and since when. */
@@ -116,8 +112,11 @@ export class Dispatcher {
   readonly #headSinceMs: Float64Array;
   /** When an invocation was last submitted or the loop last turned: near enough to now. */
   #nowMs = 0;
-  /** Something was dispatched, and its executor may be parked. */
+  /** Something was dispatched, and its executor may be parked; and since when. */
   #hasDispatched = false;
+  #dispatchedMs = 0;
+  /** Since when something has been waiting all the time. */
+  #waitingSinceMs = 0;
   /** A promise of `Atomics.waitAsync` has not settled: there is never more than one. */
   #isAwaiting = false;
   #progressMs = 0;
@@ -137,6 +136,7 @@ export class Dispatcher {
     this.#heads = new Int32Array(executors.length);
     this.#headSinceMs = new Float64Array(executors.length);
     this.#options = options;
+    this.#admission = new Admission(options, executors.length);
     this.#signed = new Int32Array(executor.bytes.buffer, 0, 2 ** 29);
     this.#doorbell = (executor.control + EXECUTOR_DOORBELL) >>> 2;
     for (const control of executors) executor.privLib.ringBind(control, executor.control);
@@ -144,7 +144,8 @@ export class Dispatcher {
 
   stats(index: number): OrchestratorStats {
     const waiting = this.#waiting.size;
-    return { index, outstanding: this.#outstanding, waiting, accepted: this.#accepted, refused: this.#refused };
+    const { refused } = this.#admission;
+    return { index, outstanding: this.#outstanding, waiting, accepted: this.#accepted, refused };
   }
 
   /**
@@ -156,9 +157,9 @@ export class Dispatcher {
   submit(target: DispatchedFunction, body: Uint8Array, options: SubmitOptions, answer: Answer): void {
     if (!this.#executor.isIdle) throw invokedFromInside();
     if (options.cancellation?.isCancelled === true) throw statusError(CALLEE_CANCELLED, target.name);
-    const nowMs = monotonicMs();
-    this.#nowMs = nowMs;
-    this.#admit(nowMs, options.isPatient === true);
+    const refusal = this.refusal(options.isPatient);
+    if (refusal !== undefined) throw refusal;
+    const nowMs = this.#nowMs;
     const restMs = Math.min(options.deadlineMs ?? target.deadlineMs, target.deadlineMs);
     // One more for what the clock rounds down: no function ends before its time.
     this.#executor.words[(this.#executor.hostBase + HOME_END_MS) >>> 2] = clockWord(nowMs) + restMs + 1;
@@ -178,7 +179,7 @@ export class Dispatcher {
     this.#pending[handle & 0xffff] = pending;
     this.#accepted++;
     if (this.#outstanding++ === 0) this.#startSweeping();
-    if (this.#waiting.size > 0 || !this.#dispatch(pending)) this.#waiting.push(pending);
+    if (this.#waiting.size > 0 || !this.#dispatch(pending)) this.#wait(pending);
     options.cancellation?.attach(() => this.#cancel(pending));
     this.#turn();
   }
@@ -193,22 +194,36 @@ export class Dispatcher {
     return promise;
   }
 
-  #admit(nowMs: number, isPatient: boolean): void {
-    const { outstandingMax, queueDelayMs } = this.#options;
-    if (this.#outstanding >= outstandingMax) {
-      this.#refused++;
-      throw new JordError(
-        'OVERLOADED',
-        `As many invocations are outstanding as may be (outstandingMax, ${outstandingMax}).`,
-      );
-    }
+  /**
+   * The OVERLOADED that an invocation would be refused with now, which then counts as refused. For who would rather not read a
+   * request first that is refused afterwards.
+   */
+  refusal(isPatient = false): JordError | undefined {
+    if (!this.#executor.isIdle) return undefined;
+    const nowMs = monotonicMs();
+    this.#keepBusy(nowMs);
     while (this.#waiting.peek()?.isOver === true) this.#waiting.shift();
-    const oldest = this.#waiting.peek();
-    if (oldest !== undefined && queueDelayMs > 0 && !isPatient && nowMs - oldest.queuedMs > queueDelayMs) {
-      this.#refused++;
-      const waitedMs = Math.round(nowMs - oldest.queuedMs);
-      throw new JordError('OVERLOADED', `Invocations wait for ${waitedMs} ms already. Try again later.`);
-    }
+    const waiting = {
+      count: this.#waiting.size,
+      oldestMs: nowMs - (this.#waiting.peek()?.queuedMs ?? nowMs),
+      standingMs: nowMs - this.#waitingSinceMs,
+    };
+    return this.#admission.refusal(this.#outstanding, waiting, isPatient);
+  }
+
+  /**
+   * Much of an event loop's turn can be before its look at what has ended, when many requests arrive at once. No executor is to
+   * be idle for that long while something waits.
+   */
+  #keepBusy(nowMs: number): void {
+    this.#nowMs = nowMs;
+    if (this.#waiting.size > 0 && this.takeIn()) this.#pump();
+    if (this.#hasDispatched && nowMs - this.#dispatchedMs > WAKE_MS) this.wakeExecutors();
+  }
+
+  #wait(pending: Pending): void {
+    if (this.#waiting.size === 0) this.#waitingSinceMs = this.#nowMs;
+    this.#waiting.push(pending);
   }
 
   /** Makes the record. Returns its handle. */
@@ -273,9 +288,15 @@ export class Dispatcher {
       bestLength = length;
     }
     if (best === 0 || privLib.ringPush(best, pending.handle, RING_MAX, 1) === 0) return false;
-    this.#hasDispatched = true;
+    this.#noteDispatch();
     pending.executor = best;
     return true;
+  }
+
+  #noteDispatch(): void {
+    if (this.#hasDispatched) return;
+    this.#hasDispatched = true;
+    this.#dispatchedMs = this.#nowMs;
   }
 
   /**
@@ -500,7 +521,7 @@ export class Dispatcher {
     if (idle === undefined || privLib.ringPush(idle, pending.handle, RING_MAX, 1) === 0) return;
     pending.executor = idle;
     pending.wasOffered = true;
-    this.#hasDispatched = true;
+    this.#noteDispatch();
   }
 
   /** An executor has another thread: what was dispatched to it, is queued and not in its ring any more is dispatched anew. */
@@ -517,7 +538,7 @@ export class Dispatcher {
       if (privLib.invocationState(pending.handle, hostBase) !== INVOCATION_QUEUED) continue;
       pending.executor = 0;
       pending.wasOffered = false;
-      this.#waiting.push(pending);
+      this.#wait(pending);
     }
     this.#turn();
   }

@@ -12,6 +12,7 @@ import { Executor, LONE_EXECUTOR } from './executor.ts';
 import type { AddressSpace } from './privlib.ts';
 import { type FaultKind, ThreadStats } from './stats.ts';
 import type {
+  Answer,
   DeployOptions,
   FunctionInfo,
   InvokeOptions,
@@ -252,6 +253,10 @@ export class OrchestratorServer implements WorkerServer {
     return this.#functions.has(name);
   }
 
+  refusal(): JordError | undefined {
+    return this.#dispatcher.refusal();
+  }
+
   #find(name: string): KnownFunction {
     const known = this.#functions.get(name);
     if (known !== undefined) return known;
@@ -262,6 +267,12 @@ export class OrchestratorServer implements WorkerServer {
     const { target } = this.#find(name);
     if (options.deadlineMs !== undefined) checkDeadlineMs('deadlineMs', options.deadlineMs);
     return this.#dispatcher.invoke(target, body, options);
+  }
+
+  submit(name: string, body: Uint8Array, options: InvokeOptions, answer: Answer): void {
+    const { target } = this.#find(name);
+    if (options.deadlineMs !== undefined) checkDeadlineMs('deadlineMs', options.deadlineMs);
+    this.#dispatcher.submit(target, body, options, answer);
   }
 
   /** What is outstanding fails with SERVER_STOPPED. */

@@ -1,4 +1,5 @@
 /** What the worker server is to those who use it: the gateway, the embedding API, the benchmarks. */
+import type { JordError } from '../errors.ts';
 
 /** How a function is deployed. */
 export interface DeployOptions {
@@ -84,6 +85,9 @@ export interface InvokeResult {
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
+/** Exactly one of the two is undefined. */
+export type Answer = (error: JordError | undefined, result: InvokeResult | undefined) => void;
+
 /** What happened, in `details` of a FUNCTION_FAULT and of a DEADLINE_EXCEEDED. */
 export interface FaultDetails {
   readonly function: string;
@@ -130,8 +134,18 @@ export interface WorkerServer {
   list(): readonly FunctionInfo[];
   inspect(name: string): FunctionInfo;
   has(name: string): boolean;
+  /**
+   * The OVERLOADED that an invocation would be refused with now. It counts as refused: to be asked once for each, by who would
+   * rather not read a request that is refused afterwards.
+   */
+  refusal(): JordError | undefined;
   /** Throws what docs/errors.md lists under "Invoking". */
   invoke(name: string, body: Uint8Array, options?: InvokeOptions): Promise<InvokeResult>;
+  /**
+   * The same with a callback in place of a promise. It is called once, never before this returns; what it throws ends the process.
+   * Throws what can be said at once, and then calls nothing.
+   */
+  submit(name: string, body: Uint8Array, options: InvokeOptions, answer: Answer): void;
   stats(): Promise<ServerStats>;
   /** Stops at once: what runs is cut off. */
   stop(): Promise<void>;

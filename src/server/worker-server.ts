@@ -11,7 +11,7 @@ import { checkFunctionName, functionUnknown } from '../functions/name.ts';
 import { type FunctionStore, openStore } from '../functions/store.ts';
 import { Batch, orError } from './batch.ts';
 import { Clock } from './clock.ts';
-import { type Answer, type DispatchedFunction, Dispatcher, type SubmitOptions } from './dispatcher.ts';
+import { type DispatchedFunction, Dispatcher, type SubmitOptions } from './dispatcher.ts';
 import { Executor, FUNCTION_ID_FIRST } from './executor.ts';
 import { ExecutorThreads } from './executor-threads.ts';
 import type { HttpExchange } from './host-functions.ts';
@@ -22,6 +22,7 @@ import { type AddressSpace, createAddressSpace } from './privlib.ts';
 import { resolveOptions, type ServerSettings, type WorkerServerOptions } from './settings.ts';
 import { summarize, ThreadStats } from './stats.ts';
 import type {
+  Answer,
   DeployOptions,
   FunctionInfo,
   FunctionStats,
@@ -285,6 +286,10 @@ export class LocalWorkerServer implements WorkerServer {
     return this.#functions.has(name);
   }
 
+  refusal(): JordError | undefined {
+    return this.#settings.executors === 0 ? undefined : this.#dispatcher.refusal();
+  }
+
   /** On an executor thread; on this one, before it returns, where there is none. */
   async invoke(name: string, body: Uint8Array, options: InvokeOptions = {}): Promise<InvokeResult> {
     if (this.#settings.executors === 0) return this.#invokeHere(name, body, options);
@@ -294,15 +299,19 @@ export class LocalWorkerServer implements WorkerServer {
     return this.#dispatcher.invoke(target, body, options);
   }
 
-  /** As `invoke`, with a callback in place of a promise. Throws what can be said at once. */
   submit(name: string, body: Uint8Array, options: SubmitOptions, answer: Answer): void {
     this.#checkRunning();
     const { target } = this.#find(name);
     if (options.deadlineMs !== undefined) checkDeadlineMs('deadlineMs', options.deadlineMs);
-    if (this.#settings.executors === 0) {
-      throw new JordError('BAD_REQUEST', 'There are no executors to submit to: invoke the function inline.');
+    if (this.#settings.executors > 0) {
+      this.#dispatcher.submit(target, body, options, answer);
+      return;
     }
-    this.#dispatcher.submit(target, body, options, answer);
+    const outcome = orError(() => this.#invokeHere(name, body, options));
+    queueMicrotask(() => {
+      if (outcome instanceof JordError) answer(outcome, undefined);
+      else answer(undefined, outcome);
+    });
   }
 
   /** An invocation for each request; results and errors in order. */
@@ -338,7 +347,7 @@ export class LocalWorkerServer implements WorkerServer {
     return this.#executor.invoke(target.id, body, { deadlineMs });
   }
 
-  #invokeHere(name: string, body: Uint8Array, { http, deadlineMs }: InvokeOptions): InvokeResult {
+  #invokeHere(name: string, body: Uint8Array, { http, deadlineMs }: SubmitOptions): InvokeResult {
     if (http === undefined) {
       return { body: this.invokeInline(name, body, deadlineMs), status: undefined, headers: [] };
     }
