@@ -32,7 +32,8 @@ export const DIFFERENCES = {
     'An imported memory has the size that the import declares as its minimum.',
   'memory.atomic.wait traps':
     '`memory.atomic.wait32` and `memory.atomic.wait64` always trap: they would hold up the executor.',
-  'an exported global cannot be looked at': 'Other exports than functions are not there for anybody.',
+  'an exported global cannot be looked at':
+    'Exports that are no functions are dropped: nobody can look at an exported memory, table, global or tag.',
   'more than one table, which was not valid once':
     'It may use: the MVP, sign extension, saturating conversion, bulk memory, multi-value, reference types,',
 } as const satisfies Record<string, string>;

@@ -16,8 +16,15 @@ export interface Running {
   readonly isLinked: boolean;
   /** What its first life began with. */
   readonly snapshot: Buffer;
-  /** A module that was refused would have changed memory, tables or globals of this one. */
+  /** Whose functions it imports. */
+  readonly suppliers: readonly Running[];
+  /** A module that was refused, or has a memory of its own, would have changed memory, tables or globals of this one. */
   isDisturbed: boolean;
+}
+
+/** Whether a module may have another state here than in the specification, or one whose functions it calls. */
+export function isDisturbed({ isDisturbed: own, suppliers }: Running): boolean {
+  return own || suppliers.some(isDisturbed);
 }
 
 /** What a name of the script stands for. */
@@ -54,8 +61,12 @@ export class Loader {
     try {
       const module = await this.#modules.load(bytes, this.#options(bytes, types), host);
       const snapshot = this.#modules.snapshot(this.#modules.begin(module));
-      const sharesMemory = decodeModule(bytes).imports.some((i) => i.kind === 'memory' && i.module !== 'spectest');
-      return { bytes, module, host, sharesMemory, isLinked, snapshot, isDisturbed: false };
+      const { imports } = decodeModule(bytes);
+      const sharesMemory = imports.some((i) => i.kind === 'memory' && i.module !== 'spectest');
+      const suppliers = imports
+        .map((entry) => registered.get(entry.module))
+        .filter((supplier) => supplier !== undefined && 'module' in supplier);
+      return { bytes, module, host, sharesMemory, isLinked, snapshot, suppliers, isDisturbed: false };
     } finally {
       this.#isInitialising = false;
     }

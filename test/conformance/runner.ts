@@ -1,13 +1,12 @@
 /** Runs the test files of the specification through the guard, each module in a PD, and sorts what happens. */
 import { readFileSync } from 'node:fs';
 import { JordError } from '../../src/errors.ts';
-import { decodeModule } from '../../src/guard/decode.ts';
 import type { FaultDetails } from '../../src/server/types.ts';
 import { type Difference, isStated, reasonOf } from './abi.ts';
 import { isBehindSize } from './behind-size.ts';
 import { isTrap } from './faults.ts';
 import { linkSpectest } from './linked.ts';
-import { type Current, Loader, type Running } from './loader.ts';
+import { type Current, isDisturbed, Loader, type Running } from './loader.ts';
 import { ModuleHost, type Outcome } from './modules.ts';
 import { type Action, type Command, type Script, sameResults, toCarried } from './script.ts';
 import type { Tally } from './tally.ts';
@@ -135,14 +134,14 @@ export class Runner {
     const asItIs = await this.#start(command, bytes, false);
     const linked = linkSpectest(bytes);
     if (linked === undefined) {
-      if (!('module' in asItIs)) this.#disturb(bytes);
+      if (!('module' in asItIs) || asItIs.sharesMemory) this.#disturb(bytes);
       return asItIs;
     }
     if ('module' in asItIs) this.#forget(asItIs);
     return this.#start(command, linked, true);
   }
 
-  async #start(command: Command, bytes: Uint8Array, isLinked: boolean): Promise<Current> {
+  async #start(command: Command, bytes: Uint8Array<ArrayBuffer>, isLinked: boolean): Promise<Current> {
     try {
       const running = await this.#loader.start(bytes, this.#registered, isLinked);
       if (isLinked) this.#tally.linked += 1;
@@ -162,9 +161,10 @@ export class Runner {
     }
   }
 
-  /** A refused module would have got at what it imports. */
-  #disturb(bytes: Uint8Array): void {
-    for (const entry of decodeModule(bytes).imports) {
+  /** A module would have got at what it imports, which is not there for it. */
+  #disturb(bytes: Uint8Array<ArrayBuffer>): void {
+    if (!WebAssembly.validate(bytes)) return;
+    for (const entry of WebAssembly.Module.imports(new WebAssembly.Module(bytes))) {
       const other = this.#registered.get(entry.module);
       if (other !== undefined && 'module' in other && entry.kind !== 'function') other.isDisturbed = true;
     }
@@ -229,7 +229,7 @@ export class Runner {
 
   /** Something is not as expected: stated when it follows from what the ABI says, otherwise a failure. */
   #differs(command: Command, current: Running, what: string): void {
-    if (current.isDisturbed) this.#skip('of a module that a refused one would have changed');
+    if (isDisturbed(current)) this.#skip('of a module that another one would have changed, which cannot here');
     else if (current.sharesMemory) this.#differ(OWN_MEMORY);
     else this.#fail(command, what);
   }
@@ -279,8 +279,8 @@ export class Runner {
   }
 }
 
-function importsMemory(bytes: Uint8Array): boolean {
-  return decodeModule(bytes).imports.some(({ kind }) => kind === 'memory');
+function importsMemory(bytes: Uint8Array<ArrayBuffer>): boolean {
+  return WebAssembly.Module.imports(new WebAssembly.Module(bytes)).some(({ kind }) => kind === 'memory');
 }
 
 function isInvalid(error: JordError): boolean {
