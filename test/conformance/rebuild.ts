@@ -27,8 +27,8 @@ export function uses(module: Module, opcode: number): boolean {
   });
 }
 
-/** Writes something in place of an instruction and returns true, or returns false. */
-export type Replacement = (opcode: number, out: Writer) => boolean;
+/** Writes something in place of an instruction, whose immediates are a and b, and returns true; or returns false. */
+export type Replacement = (opcode: number, a: number, b: number, out: Writer) => boolean;
 
 /** The module with other parts, and other instructions where `replace` has some. */
 export function rebuild(
@@ -43,7 +43,8 @@ export function rebuild(
     const out = new Writer(4096, 1 << 24, () => new RangeError('a body does not fit'));
     out.slice(module.bytes, body.start, first);
     for (let at = 0; at < list.count * WORDS; at += WORDS) {
-      if (replace(list.words[at] ?? 0, out)) continue;
+      const [opcode = 0, , a = 0, b = 0] = list.words.subarray(at, at + WORDS);
+      if (replace(opcode, a, b, out)) continue;
       out.slice(module.bytes, list.words[at + WORD_OFFSET] ?? 0, list.words[at + WORDS + WORD_OFFSET] ?? 0);
     }
     bodies.u32(out.length);
