@@ -188,7 +188,8 @@ export class Runner {
   #act(command: Command): void {
     const { action } = command;
     const current = this.#find(action?.module);
-    if (action === undefined || 'refused' in current) this.#skip('of a module that was refused');
+    if (action === undefined) this.#fail(command, 'there is no action');
+    else if ('refused' in current) this.#skip(`of a module that is not there. ${current.refused}`);
     else if (action.type === 'get') this.#differ(NO_GLOBALS);
     else this.#invoke(command, action, current);
   }
