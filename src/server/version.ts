@@ -17,7 +17,7 @@ import { checkDeadlineMs, DEADLINE_MS_DEFAULT } from '../functions/deadline.ts';
 import { checkFetchAllow } from '../functions/fetch-allow.ts';
 import { moduleVersion } from '../functions/store.ts';
 import { guardModule } from '../guard/guard.ts';
-import { type GuardedModule, type HomeLayout, INIT_EXPORT } from '../guard/types.ts';
+import { type GuardedModule, type GuardOptions, type HomeLayout, INIT_EXPORT } from '../guard/types.ts';
 import { statusError } from './errors.ts';
 import type { Executor, Handle, LoadedFunction } from './executor.ts';
 import { classifyFault, type Fault } from './faults.ts';
@@ -42,8 +42,40 @@ export interface Version {
   readonly loadMs: number;
 }
 
+/** A module that may be instantiated. */
+export interface Prepared {
+  readonly guarded: GuardedModule;
+  readonly module: WebAssembly.Module;
+}
+
+/** What PrivLib and the executor are told of a version beside its module. */
+export interface VersionSettings {
+  readonly deadlineMs: number;
+  readonly concurrency: number | null;
+  /** Bounds what one invocation may have in ArgBufs; 0 is no limit. */
+  readonly argBufBytesMax: number;
+  readonly fetchAllow: readonly string[];
+}
+
+/** A version on its executor: its image is made, so homes of it can be. */
+export interface Initialised {
+  readonly descriptor: number;
+  readonly instance: WebAssembly.Instance;
+}
+
 /** Homes of one function, over all executors: as many as the address space holds. */
 const HOMES_MAX = 65535;
+
+/**
+ * From bytes to a module that may be instantiated in the address space. There is no other way there, for deploys as for the
+ * tests: whoever proves what the guard has made does it here, before V8 gets to see it.
+ *
+ * Throws the MODULE_* errors of the guard and BAD_OPTION.
+ */
+export async function prepare(bytes: Uint8Array, options: GuardOptions): Promise<Prepared> {
+  const guarded = guardModule(bytes, options);
+  return { guarded, module: await compile(guarded.bytes) };
+}
 
 /**
  * Makes a version ready on an executor; it is not reachable yet. `argBufBytesMax` bounds what one invocation may have in ArgBufs.
@@ -62,18 +94,11 @@ export async function loadVersion(
   const { concurrency: limit } = options;
   const concurrency = limit === undefined ? null : checkConcurrency('concurrency', limit);
   const fetchAllow = checkFetchAllow(options.fetchAllow ?? []);
-  const guarded = guardModule(bytes, { imports: ABI_IMPORTS, ...options });
+  const prepared = await prepare(bytes, { imports: ABI_IMPORTS, ...options });
+  const { guarded, module } = prepared;
   checkExports(guarded.exports);
-  const module = await compile(guarded.bytes);
-  const instance = instantiate(executor, name, module);
-  const descriptor = createDescriptor(executor, name, guarded, { deadlineMs, concurrency, argBufBytesMax });
-  executor.setVersion(descriptor, name, fetchAllow);
-  try {
-    makeImage(executor, name, descriptor, guarded, instance);
-  } catch (error) {
-    discard(executor, descriptor);
-    throw error;
-  }
+  const settings = { deadlineMs, concurrency, argBufBytesMax, fetchAllow };
+  const { descriptor, instance } = initialise(executor, name, prepared, settings);
   const { layout, imports } = guarded;
   if (SUSPENDING_IMPORTS.some((suspending) => imports.includes(suspending))) {
     executor.privLib.functionSuspends(descriptor, 1);
@@ -93,6 +118,31 @@ export async function loadVersion(
     handle: instance.exports[HANDLE_EXPORT] as Handle,
     loadMs: performance.now() - started,
   };
+}
+
+/**
+ * Brings a prepared module to life on an executor: an instance, a descriptor, and the image, for which the initialisers run.
+ * `imports` are what the module gets; `prepare` was told what it may ask for.
+ *
+ * Throws MODULE_INIT_FAILED with FaultDetails, and ADDRESS_SPACE_EXHAUSTED. Then nothing of it is left.
+ */
+export function initialise(
+  executor: Executor,
+  name: string,
+  { guarded, module }: Prepared,
+  settings: VersionSettings,
+  imports: WebAssembly.Imports = executor.imports,
+): Initialised {
+  const instance = instantiate(name, module, imports);
+  const descriptor = createDescriptor(executor, name, guarded, settings);
+  executor.setVersion(descriptor, name, settings.fetchAllow);
+  try {
+    makeImage(executor, name, descriptor, guarded, instance);
+  } catch (error) {
+    discard(executor, descriptor);
+    throw error;
+  }
+  return { descriptor, instance };
 }
 
 /** A version as its executor needs it; `index` is the function's id less FUNCTION_ID_FIRST. */
@@ -126,9 +176,9 @@ async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Modu
 }
 
 /** Element segments are all that V8 itself writes then: into tables of the instance. */
-function instantiate(executor: Executor, name: string, module: WebAssembly.Module): WebAssembly.Instance {
+function instantiate(name: string, module: WebAssembly.Module, imports: WebAssembly.Imports): WebAssembly.Instance {
   try {
-    return new WebAssembly.Instance(module, executor.imports);
+    return new WebAssembly.Instance(module, imports);
   } catch (error) {
     const fault = classifyFault(name, error, new Uint32Array(0), 0);
     if (fault === undefined) throw error;
@@ -145,7 +195,7 @@ function createDescriptor(
   executor: Executor,
   name: string,
   { layout }: GuardedModule,
-  limits: { readonly deadlineMs: number; readonly concurrency: number | null; readonly argBufBytesMax: number },
+  settings: VersionSettings,
 ): number {
   const descriptor = executor.privLib.functionCreate(
     layout.headerSize,
@@ -156,9 +206,9 @@ function createDescriptor(
     layout.mapSize,
     layout.globalsSize,
     HOMES_MAX,
-    limits.deadlineMs,
-    limits.concurrency ?? 0,
-    limits.argBufBytesMax,
+    settings.deadlineMs,
+    settings.concurrency ?? 0,
+    settings.argBufBytesMax,
   );
   if (descriptor < FUNCTION_TABLE) throw statusError(descriptor, `the function ${name}`);
   return descriptor;

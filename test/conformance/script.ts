@@ -6,6 +6,8 @@ export interface ScriptValue {
   readonly type: string;
   readonly lane_type?: string;
   readonly value?: string | readonly string[];
+  /** Of type `either`: any of these. */
+  readonly values?: readonly ScriptValue[];
 }
 
 export interface Action {
@@ -96,21 +98,36 @@ function bitsOf(value: unknown, width: number): bigint {
 
 /** Whether results, as carriers, are what is expected. */
 export function sameResults(values: readonly unknown[], expected: readonly ScriptValue[]): boolean {
+  const counts = expected.map((want) => carriers(alternatives(want)[0]?.type as ValueType).length);
+  if (values.length !== counts.reduce((a, b) => a + b, 0)) return false;
   let at = 0;
-  return expected.every((want) => {
+  return expected.every((want, i) => {
     const [first, second] = [values[at], values[at + 1]];
-    at += carriers(want.type as ValueType).length;
-    switch (want.type) {
-      case 'i32':
-      case 'f32':
-        return sameNumber(want.type, bitsOf(first, 32), String(want.value));
-      case 'i64':
-      case 'f64':
-        return sameNumber(want.type, bitsOf(first, 64), String(want.value));
-      case 'v128':
-        return sameVector(bitsOf(first, 64) | (bitsOf(second, 64) << 64n), want);
-      default:
-        return sameReference(first, want);
-    }
+    at += counts[i] ?? 0;
+    return alternatives(want).some((alternative) => sameValue(first, second, alternative));
   });
+}
+
+function alternatives(want: ScriptValue): readonly ScriptValue[] {
+  return want.type === 'either' ? (want.values ?? []) : [want];
+}
+
+/** One value in one carrier, or two. */
+function sameValue(first: unknown, second: unknown, want: ScriptValue): boolean {
+  switch (want.type) {
+    case 'i32':
+    case 'f32':
+      return sameNumber(want.type, bitsOf(first, 32), String(want.value));
+    case 'i64':
+    case 'f64':
+      return sameNumber(want.type, bitsOf(first, 64), String(want.value));
+    case 'v128':
+      return sameVector(bitsOf(first, 64) | (bitsOf(second, 64) << 64n), want);
+    case 'funcref':
+    case 'externref':
+    case 'exnref':
+      return sameReference(first, want);
+    default:
+      throw new Error(`values of type ${want.type} cannot be compared`);
+  }
 }

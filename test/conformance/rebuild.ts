@@ -1,10 +1,8 @@
-/** A module with more memory that does not notice: what it would do if more were there. */
+/** Modules made of others, by the guard's decoder and encoder. */
 import { HintWriter } from '../../src/guard/branch-hints.ts';
-import { decodeModule } from '../../src/guard/decode.ts';
 import { codeWriter, encodeModule, moduleWriter } from '../../src/guard/encode.ts';
 import { decodeExpression, InstructionList, WORD_OFFSET, WORDS } from '../../src/guard/instructions.ts';
-import type { Body, Module } from '../../src/guard/module.ts';
-import { OP_I32_CONST, OP_MEMORY_SIZE } from '../../src/guard/opcodes.ts';
+import type { Body, Module, ModuleParts } from '../../src/guard/module.ts';
 import { Reader } from '../../src/guard/reader.ts';
 import { Writer } from '../../src/guard/writer.ts';
 
@@ -29,29 +27,30 @@ export function uses(module: Module, opcode: number): boolean {
   });
 }
 
-/** The module with a memory of `pages` pages, in which memory.size still says `size`. */
-export function roomier(bytes: Uint8Array, pages: number, size: number): Uint8Array<ArrayBuffer> {
-  const module = decodeModule(bytes);
+/** Writes something in place of an instruction, whose immediates are a and b, and returns true; or returns false. */
+export type Replacement = (opcode: number, a: number, b: number, out: Writer) => boolean;
+
+/** The module with other parts, and other instructions where `replace` has some. */
+export function rebuild(
+  module: Module,
+  parts: Partial<ModuleParts>,
+  replace: Replacement = () => false,
+): Uint8Array<ArrayBuffer> {
   const list = new InstructionList();
-  const { bodies, gap } = codeWriter(bytes.length);
-  const full = (): Error => new RangeError('a body does not fit');
+  const { bodies, gap } = codeWriter(module.bytes.length);
   for (const body of module.bodies) {
     const first = decodeBody(module, body, list);
-    const out = new Writer(4096, 1 << 20, full);
-    out.slice(bytes, body.start, first);
+    const out = new Writer(4096, 1 << 24, () => new RangeError('a body does not fit'));
+    out.slice(module.bytes, body.start, first);
     for (let at = 0; at < list.count * WORDS; at += WORDS) {
-      const [start, end] = [list.words[at + WORD_OFFSET] ?? 0, list.words[at + WORDS + WORD_OFFSET] ?? 0];
-      if (list.words[at] !== OP_MEMORY_SIZE) out.slice(bytes, start, end);
-      else {
-        out.byte(OP_I32_CONST);
-        out.s32(size);
-      }
+      const [opcode = 0, , a = 0, b = 0] = list.words.subarray(at, at + WORDS);
+      if (replace(opcode, a, b, out)) continue;
+      out.slice(module.bytes, list.words[at + WORD_OFFSET] ?? 0, list.words[at + WORDS + WORD_OFFSET] ?? 0);
     }
     bodies.u32(out.length);
     bodies.bytes(out.written);
   }
-  const memories = module.memories.map((memory) => ({ ...memory, minimum: pages, maximum: pages }));
   const hints = new HintWriter(moduleWriter(64));
   const code = { count: module.bodies.length, bodies, gap, hints, dataCount: module.hasDataCount };
-  return encodeModule({ ...module, memories }, code);
+  return encodeModule({ ...module, ...parts }, code);
 }
