@@ -1,6 +1,7 @@
 /**
  * VMAs made by hand: granule table, VTEs and grants as PrivLib fills them (core/free-lists.ts, core/vma-table.ts,
- * core/grant.ts), without the lists of what is free and what a PD owns, which the guard does not read. None is given back.
+ * core/grant.ts), without the lists of what is free and what a PD owns, which the guard does not read. None is given
+ * back.
  */
 import {
   CLASS_SHIFT_MIN,
