@@ -1,12 +1,19 @@
 /**
  * What the guard costs: the same module on the same V8, with and without it.
  *
- * Each case runs in a plain instance with a memory of its own and in a guarded one, whose home is in a 4 GiB shared
- * memory. What counts is time in the guest: its guarded accesses, the marks of dirty chunks, the parameter more. Not
- * counted: making a home and restoring it, and everything else that the worker server does.
+ * Each case runs in a plain instance with a memory of its own and in a guarded one, whose home and ArgBufs are in a
+ * 4 GiB shared memory. What counts is time in the guest: its guarded accesses, the marks of dirty chunks, the parameter
+ * more. Not counted: making a home and restoring it, and everything else that the worker server does.
  */
 import v8 from 'node:v8';
-import { KERNELS, kernelImports, startKernel } from './applications/kernels.ts';
+import {
+  ARGBUF_KERNELS,
+  type ArgBufKernel,
+  KERNELS,
+  kernelImports,
+  startArgBufKernel,
+  startKernel,
+} from './applications/kernels.ts';
 import { expectedResult, quickJsImports, quickJsModule, startInterpreter } from './applications/quickjs.ts';
 import { SCRIPTS } from './applications/quickjs-scripts.ts';
 import { openDatabase, sqliteImports, sqliteModule } from './applications/sqlite.ts';
@@ -64,6 +71,13 @@ async function kernelCase(name: string, space: AddressSpace): Promise<Case> {
   const bytes = await compileAssemblyScript(`kernels/${name}.ts`);
   const { plain, guarded, sizeFactor } = prepare(bytes, kernelImports, space, startKernel);
   return { name, run: { plain, guarded }, expected: KERNELS[name]?.(), sizeFactor };
+}
+
+async function argBufCase(name: string, kernel: ArgBufKernel, space: AddressSpace): Promise<Case> {
+  const bytes = await compileAssemblyScript(`kernels/${kernel.source}.ts`);
+  const start = (guest: Guest): (() => number) => startArgBufKernel(guest, kernel);
+  const { plain, guarded, sizeFactor } = prepare(bytes, kernelImports, space, start);
+  return { name, run: { plain, guarded }, expected: kernel.expected?.(), sizeFactor };
 }
 
 /** Two plain instances: how far from 1 a ratio is when there is no difference. */
@@ -164,6 +178,12 @@ async function run({ quick, only, progress }: ExperimentOptions): Promise<readon
   for (const name of Object.keys(KERNELS).filter(wanted)) {
     kernels.push(...measureAll([await kernelCase(name, space)], kernelOptions));
   }
+  const argBufs: Outcome[] = [];
+  const sharedArgBufs: Outcome[] = [];
+  for (const [name, kernel] of Object.entries(ARGBUF_KERNELS).filter(([name]) => wanted(name))) {
+    const measured = measureAll([await argBufCase(name, kernel, space)], kernelOptions);
+    (kernel.shared ? sharedArgBufs : argBufs).push(...measured);
+  }
   const scripts = Object.keys(SCRIPTS).map((name) => `quickjs-${name}`);
   const queries = Object.keys(QUERIES).map((name) => `sqlite-${name}`);
   const options = quick ? QUICK_APPLICATION_RUNS : APPLICATION_RUNS;
@@ -173,10 +193,11 @@ async function run({ quick, only, progress }: ExperimentOptions): Promise<readon
   ];
   const outcomes = [...kernels, ...applications];
   return [
-    ...[...control, ...outcomes].map(({ result }) => result),
+    ...[...control, ...outcomes, ...argBufs, ...sharedArgBufs].map(({ result }) => result),
     ...meanRow('guard/geomean-kernels', kernels),
     ...meanRow('guard/geomean-applications', applications),
     ...meanRow('guard/geomean', outcomes),
+    ...meanRow('guard/geomean-argbuf', argBufs),
   ];
 }
 
@@ -191,6 +212,8 @@ export const experiment: Experiment = {
     'the median times of one run. Included: guards, marks of dirty chunks, the additional parameter of each function.',
     'Not included: making and restoring homes, calls between functions. Results of both are compared, and with a',
     'computation outside of the guest where there is one. sizeFactor: bytes of Wasm after the guard by before.',
+    'guard/argbuf-…: data in ArgBufs that the PD owns (plain: in its memory), in a mean of their own.',
+    'argbuf-shared-scan: in one that it may only read, by a grant; in no mean.',
     'guard/control is plain against plain, and in no mean: it shows what a ratio of 1 looks like on this machine.',
   ],
   run,

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { compileAssemblyScript } from '../harness/assemblyscript.ts';
 import { type Guest, type MakeImports, plainGuest } from '../harness/guest.ts';
 import { createAddressSpace, guardedGuest } from '../harness/home.ts';
-import { KERNELS, kernelImports, startKernel } from './kernels.ts';
+import { ARGBUF_KERNELS, KERNELS, kernelImports, startArgBufKernel, startKernel } from './kernels.ts';
 import { expectedResult, quickJsImports, quickJsModule, startInterpreter } from './quickjs.ts';
 import { SCRIPTS } from './quickjs-scripts.ts';
 import { openDatabase, sqliteImports, sqliteModule } from './sqlite.ts';
@@ -23,6 +23,26 @@ test('a kernel computes what it says, twice', async () => {
     assert.equal(run(), KERNELS['sha256']?.(), guest.variant);
   }
 });
+
+for (const [name, kernel] of Object.entries(ARGBUF_KERNELS)) {
+  test(`${name} computes in ArgBufs what it computes in its own memory, twice, and needs every byte of them`, async () => {
+    const bytes = await compileAssemblyScript(`kernels/${kernel.source}.ts`);
+    const expected = startArgBufKernel(plainGuest(bytes, kernelImports), kernel)();
+    assert.notEqual(expected, 0);
+    if (kernel.expected) assert.equal(expected, kernel.expected());
+    const guarded = guardedGuest(bytes, kernelImports, space);
+    const run = startArgBufKernel(guarded, kernel);
+    assert.equal(run(), expected);
+    assert.equal(run(), expected);
+    if (kernel.shared) assert.throws(guarded.function('setup'), WebAssembly.RuntimeError);
+
+    for (const shortened of kernel.lengths.keys()) {
+      const lengths = kernel.lengths.map((length, index) => (index === shortened ? length - 1 : length));
+      const guest = guardedGuest(bytes, kernelImports, space);
+      assert.throws(() => startArgBufKernel(guest, { ...kernel, lengths })(), WebAssembly.RuntimeError);
+    }
+  });
+}
 
 test('QuickJS computes what V8 computes, and tells of exceptions', async () => {
   for (const guest of guests(await quickJsModule(), quickJsImports)) {

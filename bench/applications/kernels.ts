@@ -64,10 +64,45 @@ export const KERNELS: Readonly<Record<string, (() => number) | undefined>> = {
   'bulk-copy': undefined,
 };
 
+export interface ArgBufKernel {
+  /** Its file in bench/kernels, without `.ts`. */
+  readonly source: string;
+  /** Bytes of the ArgBufs that `place` takes, exactly as many as are used. */
+  readonly lengths: readonly number[];
+  /** Once `setup` has filled them, the kernel owns them no more: it has grants to read them. */
+  readonly shared?: boolean;
+  /** The checksum, where it is known. */
+  readonly expected?: () => number;
+}
+
+/**
+ * Kernels whose data lies in ArgBufs: `place(address, …)`, called before `setup()`, says in which. Where it is not
+ * called, the data lies in their own memory.
+ */
+export const ARGBUF_KERNELS: Readonly<Record<string, ArgBufKernel>> = {
+  'argbuf-tokenizer': { source: 'argbuf-tokenizer', lengths: [28438] },
+  'argbuf-xor-copy': { source: 'argbuf-xor-copy', lengths: [65536, 65536] },
+  'argbuf-sha256': { source: 'argbuf-sha256', lengths: [16384 + 64], expected: sha256 },
+  'argbuf-quicksort': { source: 'argbuf-quicksort', lengths: [32768], expected: quicksort },
+  'argbuf-records': { source: 'argbuf-records', lengths: [32768] },
+  'argbuf-shared-scan': { source: 'argbuf-tokenizer', lengths: [28438], shared: true },
+};
+
 export const kernelImports: MakeImports = () => ({ functions: new Map(), memoryExport: 'memory' });
 
 /** Returns the kernel's `run`. */
 export function startKernel(guest: Guest): () => number {
   guest.function('setup')();
   return guest.function('run');
+}
+
+/** The same with the kernel's data in ArgBufs, if the guest can have any. */
+export function startArgBufKernel(guest: Guest, { lengths, shared = false }: ArgBufKernel): () => number {
+  const { argBufs } = guest;
+  if (argBufs === undefined) return startKernel(guest);
+  const addresses = lengths.map(argBufs.create);
+  guest.function('place')(...addresses);
+  const run = startKernel(guest);
+  if (shared) addresses.forEach(argBufs.share);
+  return run;
 }

@@ -62,6 +62,25 @@ for (const [variant, create] of Object.entries(VARIANTS)) {
   });
 }
 
+test('an ArgBuf is reached to the byte, and once it is shared only read', () => {
+  const guest = VARIANTS.guarded();
+  const write = (address: number): number => guest.function('report')(address, 21);
+  const peek = guest.function('peek');
+  assert.ok(guest.argBufs);
+  const address = guest.argBufs.create(100);
+  write(address);
+  write(address + 99);
+  assert.equal(peek(address + 99), 21);
+  assert.throws(() => peek(address + 100), WebAssembly.RuntimeError);
+  assert.throws(() => write(address + 100), WebAssembly.RuntimeError);
+  assert.throws(() => VARIANTS.guarded().function('peek')(address), WebAssembly.RuntimeError);
+  guest.argBufs.share(address);
+  assert.equal(peek(address + 99), 21);
+  assert.throws(() => peek(address + 100), WebAssembly.RuntimeError);
+  assert.throws(() => write(address), WebAssembly.RuntimeError);
+  assert.equal(VARIANTS.plain().argBufs, undefined);
+});
+
 test('the guarded module is larger than the plain one', () => {
   assert.ok(VARIANTS.guarded().moduleBytes > VARIANTS.plain().moduleBytes);
   assert.equal(VARIANTS.plain().moduleBytes, bytes.length);

@@ -16,6 +16,16 @@ export interface Guest {
   readonly memory: () => Uint8Array;
   /** Grows the memory to at least this many bytes; false when it cannot. */
   readonly growTo: (bytes: number) => boolean;
+  /** Undefined for a plain guest, which has nothing but its memory. */
+  readonly argBufs: ArgBufs | undefined;
+}
+
+/** Makes ArgBufs for a guest. */
+export interface ArgBufs {
+  /** Address of a new one of exactly this length, all zero, which the guest owns. Throws a RangeError without room. */
+  readonly create: (length: number) => number;
+  /** From now on the guest may only read it, by a grant. */
+  readonly share: (address: number) => void;
 }
 
 /** A host function: its type as the module declares it, and what it does. i64 parameters arrive as bigints. */
@@ -122,5 +132,6 @@ export function plainGuest(bytes: Uint8Array, makeImports: MakeImports): Guest {
         return false;
       }
     },
+    argBufs: undefined,
   });
 }

@@ -1,19 +1,15 @@
 /**
- * An address space with homes made by hand, as PrivLib would make them but without it: so that the cost of the guard
- * is measured by itself. There are no VMAs, no pools and no PDs; a home is used once, for one guest.
+ * An address space with homes and VMAs made by hand, as PrivLib would make them but without it: so that the cost of the
+ * guard is measured by itself. There are no pools and no PDs; a home is used once, for one guest.
  */
 import {
   ADDRESS_SPACE_PAGES,
   DEADLINE_FAR_MS,
-  GRANULE_COUNT,
-  GRANULE_TABLE,
   HOME_AREA,
   HOME_AREA_END_MIB,
   HOME_DEADLINE_MS,
   HOME_END_MS,
   HOME_MEMORY_PAGES,
-  NULL_SHIFT,
-  NULL_VTE,
   PAGE_SIZE,
 } from '../../core/layout.ts';
 import { guardModule } from '../../src/guard/guard.ts';
@@ -26,21 +22,19 @@ import {
   importObject,
   type MakeImports,
 } from './guest.ts';
+import { createVmaTable, type VmaTable } from './vma.ts';
 
 export interface AddressSpace {
   readonly memory: WebAssembly.Memory;
   /** Base of a new home, all zero. Throws a RangeError when there is no room left. */
   readonly createHome: (layout: HomeLayout) => number;
+  readonly vmas: VmaTable;
 }
 
 /** 4 GiB of shared memory: make one for a process, it is not given back soon. */
 export function createAddressSpace(): AddressSpace {
   const memory = new WebAssembly.Memory({ initial: ADDRESS_SPACE_PAGES, maximum: ADDRESS_SPACE_PAGES, shared: true });
   const view = new DataView(memory.buffer);
-  for (let granule = 0; granule < GRANULE_COUNT; granule++) {
-    view.setUint32(GRANULE_TABLE + 8 * granule, NULL_SHIFT, true);
-    view.setUint32(GRANULE_TABLE + 8 * granule + 4, NULL_VTE, true);
-  }
   let next = HOME_AREA;
   return {
     memory,
@@ -53,6 +47,7 @@ export function createAddressSpace(): AddressSpace {
       view.setUint32(base + HOME_END_MS, DEADLINE_FAR_MS, true);
       return base;
     },
+    vmas: createVmaTable(view),
   };
 }
 
@@ -108,6 +103,10 @@ function instantiateGuarded(
       if (pages > layout.memoryMaximumPages) return false;
       if (pages > view.getUint32(base + HOME_MEMORY_PAGES, true)) view.setUint32(base + HOME_MEMORY_PAGES, pages, true);
       return true;
+    },
+    argBufs: {
+      create: (length) => space.vmas.create(length, base),
+      share: (address) => space.vmas.share(address, base),
     },
   };
 }
