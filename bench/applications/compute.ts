@@ -24,23 +24,26 @@ const STEPS_MANY = 250_000;
 
 /**
  * How many steps take this long. `invoke` runs the function with a request; what that takes beside the steps does not count, since
- * only the difference between few steps and many is measured.
+ * only the difference between few steps and many is measured. `clock` is in ms; for tests.
  */
-export async function calibrateSteps(invoke: (request: Uint8Array) => Promise<unknown>, us: number): Promise<number> {
+export async function calibrateSteps(
+  invoke: (request: Uint8Array) => Promise<unknown>,
+  us: number,
+  clock: () => number = () => performance.now(),
+): Promise<number> {
+  const durationMs = async (steps: number): Promise<number> => {
+    const startMs = clock();
+    await invoke(computeRequest(steps));
+    return clock() - startMs;
+  };
+  const warmAtMs = clock() + CALIBRATE_WARM_UP_MS;
+  while (clock() < warmAtMs) await durationMs(STEPS_FEW);
   const few: number[] = [];
   const many: number[] = [];
-  const warmAtMs = performance.now() + CALIBRATE_WARM_UP_MS;
-  while (performance.now() < warmAtMs) await invoke(computeRequest(STEPS_FEW));
   while (few.length < CALIBRATE_SAMPLES) {
-    few.push(await durationMs(() => invoke(computeRequest(STEPS_FEW))));
-    many.push(await durationMs(() => invoke(computeRequest(STEPS_MANY))));
+    few.push(await durationMs(STEPS_FEW));
+    many.push(await durationMs(STEPS_MANY));
   }
   const differenceUs = (quantile(many, 0.5) - quantile(few, 0.5)) * 1000;
   return Math.max(1, Math.round(((STEPS_MANY - STEPS_FEW) * us) / differenceUs));
-}
-
-async function durationMs(operation: () => Promise<unknown>): Promise<number> {
-  const startMs = performance.now();
-  await operation();
-  return performance.now() - startMs;
 }
