@@ -17,7 +17,7 @@ import {
   VTE_WRITE_END,
 } from './layout';
 import { BAD_PERMISSION, GRANT_REFUSED, NOT_GRANTED, OK, STALE_PD } from './status';
-import { failed, mayAsk, release, vteAtStart } from './vma-table';
+import { failed, forgetLast, mayAsk, release, vteAtStart } from './vma-table';
 
 /**
  * Grants a VMA to another PD beside its owner. The grant is kept in the tables of the PD that gets it, where the guard
@@ -78,6 +78,7 @@ export function vmaRelease(address: u32, asker: u32): u32 {
 // @ts-ignore: decorator
 @inline
 function dropGrant(holder: u32, slot: u32, vte: u32): bool {
+  forgetLast(holder);
   store<u32>(slot, 0);
   store<u32>(holder, load<u32>(holder, HOME_GRANTS) - 1, HOME_GRANTS);
   const isLast = atomic.sub<u32>(vte, 1, VTE_GRANTS) == GRANTS_ORPHAN + 1;

@@ -93,6 +93,7 @@ export const VTE_NEXT = 20;
 export const VTE_PREVIOUS = 24;
 /** start | class shift. A start is a multiple of 128, so its low bits are free. */
 export const VTE_START = 28;
+export const VTE_CLASS_MASK = 31;
 /** VTEs of granule g are from VTE_AREA + (g - GRANULE_FIRST) * VTES_SIZE on, as many as VMAs of its class fit. */
 export const VTE_AREA = 0x0200_0000;
 export const VTES_SIZE = 0x40_0000;
@@ -338,6 +339,14 @@ export const HOME_CHILD_COUNT = 84;
 export const CHILDREN_MAX = 16384;
 /** Bytes that it has logged. */
 export const HOME_LOG_BYTES = 88;
+/**
+ * The VMA in which the PD was last found to be allowed to read, and to write: where it starts, and its length, 0 for none. The
+ * guard's jord:check-read and jord:check-write write it; PrivLib empties it whenever the PD loses something.
+ */
+export const HOME_LAST_READ_START = 96;
+export const HOME_LAST_WRITE_START = 100;
+export const HOME_LAST_READ_LENGTH = 104;
+export const HOME_LAST_WRITE_LENGTH = 108;
 /** From now to a deadline that nothing reaches. */
 export const DEADLINE_FAR_MS = 0x3fff_ffff;
 /** How far CONTROL_NOW_MS lies behind while something runs: the clock's interval of 2 ms, and what it rounds down. */

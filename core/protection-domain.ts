@@ -63,7 +63,7 @@ import {
   POOL_DESTROYED,
 } from './layout';
 import { CALL_DEPTH_EXCEEDED, CONCURRENCY_EXCEEDED, OK, SHARED, STALE_PD, TABLE_EXHAUSTED, UNKNOWN_FUNCTION, WRONG_STATE } from './status';
-import { checkDeadline, dropOwned, failed, isShared, mayAsk, moveVma, ownVte } from './vma-table';
+import { checkDeadline, dropOwned, failed, forgetLast, isShared, mayAsk, moveVma, ownVte } from './vma-table';
 
 /** Sets up the next executor with a PD of its own, the host's. Returns the address of its control block or a status. */
 export function executorCreate(): u32 {
@@ -166,6 +166,7 @@ export function makePd(asker: u32, descriptor: u32): u32 {
   store<u32>(base, 0, HOME_VMA_BYTES);
   store<u64>(base, 0, HOME_CHILDREN);
   store<u32>(base, 0, HOME_LOG_BYTES);
+  forgetLast(base);
   store<u32>(base, PD_CREATED, HOME_STATE);
   store<u32>(executor, load<u32>(executor, EXECUTOR_PDS) + 1, EXECUTOR_PDS);
   store<u64>(pool, load<u64>(pool, POOL_CREATED) + 1, POOL_CREATED);

@@ -325,11 +325,13 @@ function vmas(fixture: Fixture, executor: number): number {
 }
 
 function snapshot(fixture: Fixture, address: number, host: number): unknown {
+  // Asked first, since the answer is remembered in the header.
+  const allowed = fixture.guardAllows(host, address, 1000, true);
   const header = Array.from(fixture.bytes.subarray(host, host + HOME_GLOBALS));
   const control = Array.from(fixture.bytes.subarray(CONTROL_MAGIC, NULL_VTE));
   const executor = Array.from(fixture.bytes.subarray(EXECUTOR_TABLE, EXECUTOR_TABLE + EXECUTOR_SIZE));
   const vtes = Array.from(fixture.bytes.subarray(VTE_AREA, VTE_AREA + 4096));
-  return { header, control, executor, vtes, allowed: fixture.guardAllows(host, address, 1000, true) };
+  return { header, control, executor, vtes, allowed };
 }
 
 function open() {

@@ -30,6 +30,7 @@ import {
   HOME_FAULT_KIND,
   HOME_FUNCTION,
   HOME_INVOCATION,
+  HOME_LAST_READ_LENGTH,
   HOME_OWNED,
   HOME_VMA_BYTES,
   INVOCATION_CANCELLED,
@@ -38,6 +39,7 @@ import {
   PERMISSION_NONE,
   PERMISSION_READ,
   PERMISSION_READ_WRITE,
+  VTE_CLASS_MASK,
   VTE_END,
   VTE_GRANTS,
   VTE_NEXT,
@@ -127,7 +129,7 @@ export function vteAtStart(address: u32): u32 {
   const start = load<u32>(vte, VTE_START);
   // A VTE that was never carved has no start yet.
   if (start == 0) return NOT_A_VMA;
-  if ((start & ~31) != address) return NOT_THE_START;
+  if ((start & ~VTE_CLASS_MASK) != address) return NOT_THE_START;
   return load<u32>(vte, VTE_OWNER) == 0 ? NOT_MAPPED : vte;
 }
 
@@ -144,7 +146,7 @@ export function ownVte(asker: u32, address: u32): u32 {
 // @ts-ignore: decorator
 @inline
 function sizeOf(vte: u32): u32 {
-  return 1 << (load<u32>(vte, VTE_START) & 31);
+  return 1 << (load<u32>(vte, VTE_START) & VTE_CLASS_MASK);
 }
 
 // @ts-ignore: decorator
@@ -158,9 +160,18 @@ export function link(vte: u32, owner: u32): void {
   store<u32>(owner, vte, HOME_OWNED);
 }
 
+/** A PD loses something: what the guard remembers of its VMAs may not be so any more. */
+// @ts-ignore: decorator
+@inline
+export function forgetLast(base: u32): void {
+  // Of reading and of writing: the two lengths are one word of 64 bits.
+  store<u64>(base, 0, HOME_LAST_READ_LENGTH);
+}
+
 // @ts-ignore: decorator
 @inline
 export function unlink(vte: u32, owner: u32): void {
+  forgetLast(owner);
   store<u32>(owner, load<u32>(owner, HOME_VMA_BYTES) - sizeOf(vte), HOME_VMA_BYTES);
   const next = load<u32>(vte, VTE_NEXT);
   const previous = load<u32>(vte, VTE_PREVIOUS);
@@ -207,7 +218,7 @@ export function mapVma(asker: u32, length: u32): u32 {
   const vte = load<u32>(list);
   store<u32>(list, load<u32>(vte, VTE_NEXT));
   store<u32>(list, load<u32>(list, 4) - 1, 4);
-  const start = load<u32>(vte, VTE_START) & ~31;
+  const start = load<u32>(vte, VTE_START) & ~VTE_CLASS_MASK;
   const end = start + length;
   store<u32>(vte, end, VTE_END);
   // A VMA of length 0 has end == start: no access passes, though the words are not 0.
@@ -243,7 +254,7 @@ export function release(vte: u32, executor: u32): bool {
   store<u32>(vte, 0, VTE_READ_END);
   store<u32>(vte, 0, VTE_WRITE_END);
   store<u32>(executor, load<u32>(executor, EXECUTOR_VMAS) - 1, EXECUTOR_VMAS);
-  const shift = load<u32>(vte, VTE_START) & 31;
+  const shift = load<u32>(vte, VTE_START) & VTE_CLASS_MASK;
   const list = executor + EXECUTOR_FREE + ((shift - CLASS_SHIFT_MIN) << 3);
   const count = load<u32>(list, 4) + 1;
   store<u32>(vte, load<u32>(list), VTE_NEXT);
@@ -259,6 +270,7 @@ export function vmaProtect(address: u32, permission: u32, asker: u32): u32 {
   if (failed(vte)) return vte;
   if (!isPermission(permission)) return BAD_PERMISSION;
   if (atomic.load<u32>(vte, VTE_GRANTS) != 0) return SHARED;
+  forgetLast(asker);
   setPermission(vte, permission);
   return OK;
 }
@@ -272,10 +284,11 @@ export function vmaResize(address: u32, length: u32, asker: u32): u32 {
   checkDeadline(asker);
   const vte = ownVte(asker, address);
   if (failed(vte)) return vte;
-  const shift = load<u32>(vte, VTE_START) & 31;
+  const shift = load<u32>(vte, VTE_START) & VTE_CLASS_MASK;
   if (length > (1 << shift)) return TOO_LARGE;
   if (atomic.load<u32>(vte, VTE_GRANTS) != 0) return SHARED;
   const oldEnd = load<u32>(vte, VTE_END);
+  forgetLast(asker);
   const newEnd = address + length;
   if (newEnd > oldEnd) memory.fill(oldEnd, 0, newEnd - oldEnd);
   store<u32>(vte, newEnd, VTE_END);

@@ -8,12 +8,18 @@ import {
   HOME_GLOBALS,
   HOME_GRANT_TABLE_A,
   HOME_GRANT_TABLE_B,
+  HOME_LAST_READ_LENGTH,
+  HOME_LAST_READ_START,
+  HOME_LAST_WRITE_LENGTH,
+  HOME_LAST_WRITE_START,
   PERMISSION_READ,
   PERMISSION_READ_WRITE,
   RED_ZONE,
+  VTE_CLASS_MASK,
   VTE_OWNER,
   VTE_READ_END,
   VTE_SHIFT,
+  VTE_START,
   VTE_WRITE_END,
 } from '../core/layout.ts';
 import {
@@ -133,8 +139,21 @@ export class Fixture {
     return (((address >>> shift) << VTE_SHIFT) + Number(granule >> 32n)) >>> 0;
   }
 
-  /** What a guarded access of this PD would be told. */
+  /** What a guarded access of this PD would be told: by what is remembered of the last one, otherwise by the tables. */
   guardAllows(base: number, address: number, size: number, write: boolean): boolean {
+    const [start, length] = write
+      ? [HOME_LAST_WRITE_START, HOME_LAST_WRITE_LENGTH]
+      : [HOME_LAST_READ_START, HOME_LAST_READ_LENGTH];
+    if (((address - this.word(base + start)) >>> 0) + size <= this.word(base + length)) return true;
+    if (!this.tablesAllow(base, address, size, write)) return false;
+    const vte = this.vteOf(address);
+    const vmaStart = (this.word(vte + VTE_START) & ~VTE_CLASS_MASK) >>> 0;
+    this.setWord(base + start, vmaStart);
+    this.setWord(base + length, this.word(vte + (write ? VTE_WRITE_END : VTE_READ_END)) - vmaStart);
+    return true;
+  }
+
+  tablesAllow(base: number, address: number, size: number, write: boolean): boolean {
     const vte = this.vteOf(address);
     const permission = write ? PERMISSION_READ_WRITE : PERMISSION_READ;
     const inA = this.word(base + HOME_GRANT_TABLE_A + ((vte >>> GRANT_SHIFT_A) & GRANT_MASK));

@@ -12,6 +12,8 @@ import {
   GRANT_SHIFT_B,
   HOME_GRANT_TABLE_A,
   HOME_GRANT_TABLE_B,
+  HOME_LAST_READ_LENGTH,
+  HOME_LAST_READ_START,
   PAGE_SIZE,
   PERMISSION_NONE,
   PERMISSION_READ,
@@ -281,6 +283,62 @@ for (const kind of ['load', 'store', 'rmw', 'notify', 'wait'] as const) {
   });
 }
 
+test('what is remembered of a VMA allows what is in it, and nothing beside it', () => {
+  const warm = { load: 'i32.load8_u offset=0', store: 'i32.store8 offset=0' };
+  let seed = 1;
+  const seen = new Map<string, number>();
+  for (const item of cases.filter((c) => c.access.kind === 'load' || c.access.kind === 'store')) {
+    const { sizeBytes, write } = item.access;
+    for (const { start, end, read, write: writable } of regions.filter((region) => region.read)) {
+      const around = [
+        start - sizeBytes,
+        start - sizeBytes + 1,
+        start - 1,
+        start,
+        end - sizeBytes,
+        end - sizeBytes + 1,
+        end - 1,
+      ];
+      for (const target of [...around, end, start - 2 ** 31, 2 ** 32 - 1, (start + 2 ** 31) % 2 ** 32]) {
+        // As a function would leave it that has read, and where it may written, all of this VMA.
+        if (read) instance.call(warm.load, start | 0);
+        if (writable) instance.call(warm.store, start | 0, 0);
+        space.takeMarks(home);
+        const pointer = (target - item.offset + 2 ** 32) % 2 ** 32;
+        const outcome = tryAccess(item, pointer, seed++);
+        seen.set(
+          `${outcome}, ${write ? 'write' : 'read'}`,
+          (seen.get(`${outcome}, ${write ? 'write' : 'read'}`) ?? 0) + 1,
+        );
+      }
+    }
+  }
+  assert.deepEqual([...seen.keys()].sort(), [
+    'home, read',
+    'home, write',
+    'refused, read',
+    'refused, write',
+    'vma, read',
+    'vma, write',
+  ]);
+});
+
+test('what is remembered is where the VMA starts and how long it is, also for less than an access', () => {
+  const tiny = AREA + 11 * SLOT;
+  space.map(tiny, 3, home.base, PERMISSION_READ_WRITE);
+  assert.ok('value' in attempt(() => instance.call('i32.load8_u offset=0', (tiny + 2) | 0)));
+  assert.equal(space.get32(home.base + HOME_LAST_READ_START) >>> 0, tiny);
+  assert.equal(space.get32(home.base + HOME_LAST_READ_LENGTH), 3);
+  for (const at of [tiny - 4, tiny - 3, tiny - 1, tiny, tiny + 2, tiny + 3]) {
+    assert.ok('error' in attempt(() => instance.call('i32.load offset=0', at | 0)), `4 bytes at ${at}`);
+    assert.ok('error' in attempt(() => instance.call('i64.load offset=0', at | 0)), `8 bytes at ${at}`);
+  }
+  assert.ok('error' in attempt(() => instance.call('i32.load8_u offset=0', (tiny + 3) | 0)));
+  assert.ok('error' in attempt(() => instance.call('i32.load8_u offset=0', (tiny - 1) | 0)));
+  space.map(tiny, 0, 0, PERMISSION_NONE);
+  space.takeFault(home);
+});
+
 /** Loads and stores of whole values, one after the other in one function, at one pointer. */
 interface Step {
   readonly name: string;
@@ -379,12 +437,14 @@ test('a slot of a grant table without permission grants nothing', () => {
       [19, false, false],
     ] as const) {
       space.set32(slot, entry | bits);
+      space.forgetLast(home.base);
       const read = attempt(() => instance.call('i32.load offset=0', foreign | 0));
       const write = attempt(() => instance.call('i32.store offset=0', foreign | 0, 0));
       assert.equal('value' in read, reads, `read with ${bits}`);
       assert.equal('value' in write, writes, `write with ${bits}`);
     }
     space.set32(slot, was);
+    space.forgetLast(home.base);
   }
   space.takeFault(home);
 });

@@ -50,10 +50,15 @@
  *       refused. So if it passes, e = t + o' exactly. ✓
  *     - address: a = t - H mod 2^32. If it passes, t = e - o' >= 2^31 - 2^29 > H, so a = t - H and
  *       a + d = t - H + o' + H = e. ✓
- *     Emitted: e replaces t in the temporary, and a = e - (o' + H) mod 2^32, the same a. Inline is the question whether B
- *     owns v and e + s <= VTE.end. If not, a call of jord:check-read or jord:check-write asks the whole question again,
- *     grants included, and returns only if the answer is yes; otherwise it records the fault and traps.
- *     That call is behind two branches and costs the home arm nothing (measured; in place of the whole arm it does).
+ *     Emitted: e replaces t in the temporary, and a = e - (o' + H) mod 2^32, the same a. jord:check-read or jord:check-write
+ *     asks the question, grants included, and returns only if the answer is yes; otherwise it records the fault and traps. When
+ *     it returns, HOME_LAST_… hold where v's VMA starts, S, and its length N: VTE.end - S. PrivLib makes N 0 whenever this
+ *     PD loses anything, so while N > 0, [S, S + N) is in a VMA that is permitted, and S + N <= 2^32 - 2^24. Inline is only the
+ *     question whether (e - S mod 2^32) + s <= N, in 64 bits, so without another wrap. If so, e - S mod 2^32 <= N - s, and
+ *     e = S + that, since the sum is below 2^32: [e, e + s) is in the VMA. If not, the function is called: N is 0, or the access
+ *     is to another VMA, or to none. This is what the paper has its VMA look-aside buffer for. Measured against the look-up
+ *     inline, for accesses to ArgBufs: 2.7 times as long as unguarded, not 3.8; and with less code, 1.60 times, not 1.73, for
+ *     applications, whose accesses all go to the home.
  *
  * Marks. In the home arm of a write the byte (t + o) >>> chunkShift of the dirty map becomes 1, at B + mapOffset + it.
  * t + o < L + R, so it is below mapSize. A write that runs into the next chunk is the restorer's business (RESTORED_BEHIND).
@@ -77,12 +82,18 @@ import {
   HOME_FAULT_KIND,
   HOME_GRANT_TABLE_A,
   HOME_GRANT_TABLE_B,
+  HOME_LAST_READ_LENGTH,
+  HOME_LAST_READ_START,
+  HOME_LAST_WRITE_LENGTH,
+  HOME_LAST_WRITE_START,
   MEMORY_LIMIT_MAX,
   PERMISSION_READ_WRITE,
   RED_ZONE,
+  VTE_CLASS_MASK,
   VTE_OWNER,
   VTE_READ_END,
   VTE_SHIFT,
+  VTE_START,
   VTE_WRITE_END,
 } from '../../core/layout.ts';
 import { ADDED_CHECK_READ, ADDED_CHECK_WRITE } from './added.ts';
@@ -94,7 +105,6 @@ import {
   HINT_UNLIKELY,
   NEED_ENTRY,
   NEED_GRANULE,
-  NEED_GUARD,
   NEED_POINTER,
   NEED_SECOND_I32,
   NEED_SECOND_I64,
@@ -114,10 +124,8 @@ import {
   OP_I32_EQ,
   OP_I32_EQZ,
   OP_I32_GE_U,
-  OP_I32_GT_U,
   OP_I32_LE_U,
   OP_I32_LT_U,
-  OP_I32_NE,
   OP_I32_OR,
   OP_I32_SHL,
   OP_I32_SHR_U,
@@ -125,8 +133,12 @@ import {
   OP_I32_SUB,
   OP_I32_WRAP_I64,
   OP_I32_XOR,
+  OP_I64_ADD,
   OP_I64_CONST,
+  OP_I64_EXTEND_I32_U,
+  OP_I64_GT_U,
   OP_I64_LOAD,
+  OP_I64_LOAD32_U,
   OP_I64_SHR_U,
   OP_IF,
   OP_SELECT,
@@ -158,7 +170,7 @@ export function accessNeeds(access: Access): number {
   if (access.kind === 'wait') return NEED_POINTER;
   const [first, second] = access.operands;
   const operands = (first === undefined ? 0 : valueNeed(first)) | (second === undefined ? 0 : secondNeed(second));
-  return NEED_GUARD | operands;
+  return NEED_POINTER | operands;
 }
 
 /** What the algebra above takes for granted of a layout. */
@@ -293,19 +305,17 @@ function emitVmaArm(e: Emitter, access: Access, offset: number): void {
 /** The bytes are the same for all accesses of a function with the same code. */
 function emitVmaCheck(e: Emitter, access: Access, code: number): void {
   const pointer = e.temporary(NEED_POINTER);
-  const entry = e.temporary(NEED_ENTRY);
-  emitFindEntry(e, pointer, entry);
-  e.get(entry);
-  e.load32(VTE_OWNER);
-  e.get(e.base);
-  e.op(OP_I32_NE);
   e.get(pointer);
-  e.i32(access.sizeBytes);
-  e.op(OP_I32_ADD);
-  e.get(entry);
-  e.load32(access.write ? VTE_WRITE_END : VTE_READ_END);
-  e.op(OP_I32_GT_U);
-  e.op(OP_I32_OR);
+  e.get(e.base);
+  e.load32(access.write ? HOME_LAST_WRITE_START : HOME_LAST_READ_START);
+  e.op(OP_I32_SUB);
+  e.op(OP_I64_EXTEND_I32_U);
+  e.op(OP_I64_CONST);
+  e.out.s32(access.sizeBytes);
+  e.op(OP_I64_ADD);
+  e.get(e.base);
+  e.memory(OP_I64_LOAD32_U, 2, access.write ? HOME_LAST_WRITE_LENGTH : HOME_LAST_READ_LENGTH);
+  e.op(OP_I64_GT_U);
   e.op(OP_IF);
   e.op(BLOCK_EMPTY);
   e.get(pointer);
@@ -316,7 +326,7 @@ function emitVmaCheck(e: Emitter, access: Access, code: number): void {
 
 /**
  * Body of jord:check-read and jord:check-write, (e, access, base): returns when the access of (access & 0xff) bytes at e
- * is allowed, grants included; otherwise records the fault and traps.
+ * is allowed, grants included, and leaves its VMA in HOME_LAST_…; otherwise records the fault and traps.
  */
 export function emitCheck(e: Emitter, write: boolean): void {
   const [address, access] = [0, 1];
@@ -334,6 +344,26 @@ export function emitCheck(e: Emitter, write: boolean): void {
   e.if(BLOCK_EMPTY, HINT_UNLIKELY);
   emitFault(e, FAULT_ACCESS, address, () => e.get(access));
   e.op(OP_END);
+  emitRemember(e, write);
+}
+
+/** HOME_LAST_… become those of the VMA whose VTE is in the entry temporary. */
+function emitRemember(e: Emitter, write: boolean): void {
+  const entry = e.temporary(NEED_ENTRY);
+  const start = write ? HOME_LAST_WRITE_START : HOME_LAST_READ_START;
+  e.get(e.base);
+  e.get(entry);
+  e.load32(VTE_START);
+  e.i32(~VTE_CLASS_MASK);
+  e.op(OP_I32_AND);
+  e.store32(start);
+  e.get(e.base);
+  e.get(entry);
+  e.load32(write ? VTE_WRITE_END : VTE_READ_END);
+  e.get(e.base);
+  e.load32(start);
+  e.op(OP_I32_SUB);
+  e.store32(write ? HOME_LAST_WRITE_LENGTH : HOME_LAST_READ_LENGTH);
 }
 
 /** Sets the entry temporary to the VTE of `address` and leaves whether this PD owns it or has the grant: 0 or 1. */

@@ -24,7 +24,6 @@ export const NEED_VALUE_F64 = 64;
 export const NEED_VALUE_V128 = 128;
 export const NEED_SECOND_I32 = 256;
 export const NEED_SECOND_I64 = 512;
-export const NEED_GUARD = NEED_POINTER | NEED_ENTRY | NEED_GRANULE;
 
 /** Type of the temporary of each bit, in their order. */
 export const TEMPORARY_TYPES: readonly ValueType[] = [

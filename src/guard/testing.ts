@@ -17,6 +17,8 @@ import {
   HOME_FAULT_KIND,
   HOME_GRANT_TABLE_A,
   HOME_GRANT_TABLE_B,
+  HOME_LAST_READ_LENGTH,
+  HOME_LAST_WRITE_LENGTH,
   HOME_MEMORY_PAGES,
   NULL_SHIFT,
   NULL_VTE,
@@ -103,6 +105,8 @@ export class TestSpace {
   map(start: number, length: number, owner: number, permission: number): void {
     const entry = this.entryOf(start);
     const end = start + length;
+    const before = this.get32(entry + VTE_OWNER);
+    if (before !== 0) this.forgetLast(before);
     this.set32(entry + VTE_OWNER, owner);
     this.set32(entry + VTE_READ_END, permission === 0 ? 0 : end);
     this.set32(entry + VTE_WRITE_END, permission === PERMISSION_READ_WRITE ? end : 0);
@@ -116,6 +120,13 @@ export class TestSpace {
     const [shift, offset] = table === 'A' ? [GRANT_SHIFT_A, HOME_GRANT_TABLE_A] : [GRANT_SHIFT_B, HOME_GRANT_TABLE_B];
     const value = permission >= PERMISSION_READ ? entry | permission : 0;
     this.set32(base + offset + ((entry >>> shift) & GRANT_MASK), value);
+    this.forgetLast(base);
+  }
+
+  /** What PrivLib does when the PD at `base` loses something. */
+  forgetLast(base: number): void {
+    this.set32(base + HOME_LAST_READ_LENGTH, 0);
+    this.set32(base + HOME_LAST_WRITE_LENGTH, 0);
   }
 
   /** A home in fresh memory. */
