@@ -91,7 +91,7 @@ export const IMMEDIATE_UNKNOWN = 0;
 /** Known by name, never supported. */
 export const IMMEDIATE_REFUSED = 1;
 export const IMMEDIATE_NONE = 2;
-/** A block type, which stays as it is. */
+/** A block type — a: index of the type, or a BLOCK_TYPE_ constant of instructions.ts. */
 export const IMMEDIATE_BLOCK = 3;
 /** One index — a: index. Of a label, local, global, function, table, tag or segment; which one the instruction says. */
 export const IMMEDIATE_INDEX = 4;
@@ -103,8 +103,9 @@ export const IMMEDIATE_MEMORY = 6;
 export const IMMEDIATE_MEMORY_LANE = 7;
 /** One byte — a. */
 export const IMMEDIATE_BYTE = 8;
-/** Constants — a: low 32 bits, of i32 only. */
+/** Constants — a: the value. */
 export const IMMEDIATE_I32 = 9;
+/** — b: its bytes; a: the value, where that is one. */
 export const IMMEDIATE_I64 = 10;
 export const IMMEDIATE_F32 = 11;
 export const IMMEDIATE_F64 = 12;
@@ -116,7 +117,7 @@ export const IMMEDIATE_REFERENCE_TYPE = 14;
 export const IMMEDIATE_TYPES = 15;
 /** Vector of labels and the default. */
 export const IMMEDIATE_LABELS = 16;
-/** A block type and catch clauses. */
+/** A block type and catch clauses — a: as for a block. */
 export const IMMEDIATE_TRY_TABLE = 17;
 
 /** How an instruction touches memory. Operands are below the result and above the pointer on the stack. */
