@@ -54,6 +54,11 @@ export function refusal(code: ErrorCode, message: string, offset: number, where 
   return new JordError(code, `${message} (${where === '' ? '' : `in ${where}, `}at byte ${hex(offset)})`, { offset });
 }
 
+/** Something that the guard should not have made: what cannot be proven is not run. */
+export function unproven(reason: string, offset: number, where: string): JordError {
+  return refusal('MODULE_UNPROVEN', `The guarded module is not proven to be safe: ${reason}`, offset, where);
+}
+
 export function tooLarge(what: string, count: number, most: number): JordError {
   return new JordError('MODULE_TOO_LARGE', `The module has ${count} ${what}; at most ${most} are allowed`, {
     count,
