@@ -27,6 +27,18 @@ export const LIMITS = {
   functionBytes: 7_654_321,
 } as const;
 
+export type ModuleLimits = { readonly [Limit in keyof typeof LIMITS]: number };
+
+/** What a module may have that the guard made: a memory, a twin of each type, functions and an export more. */
+export const GUARDED_LIMITS: ModuleLimits = {
+  ...LIMITS,
+  types: 2 * LIMITS.types + 16,
+  imports: LIMITS.imports + 1,
+  functions: LIMITS.functions + LIMITS.dataSegments + 16,
+  exports: LIMITS.exports + 1,
+  parameters: LIMITS.parameters + 1,
+};
+
 /** Names come from the module: clipped, without control characters. */
 export function quoteName(name: string): string {
   const clipped = name.length > 80 ? `${name.slice(0, 80)}…` : name;

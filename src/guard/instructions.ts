@@ -59,6 +59,23 @@ export class InstructionList {
   }
 }
 
+/**
+ * Stands in a list for a piece of code that was recognised as a whole, from its first byte on. a: which one, b: whatever who
+ * recognised it wants to know again. No instruction has this number.
+ */
+export const OP_PIECE = OPCODE_COUNT;
+
+/** Recognises pieces of code in a body that is decoded. */
+export interface Pieces {
+  /** Words a and b of the last match. */
+  a: number;
+  b: number;
+  /** If a piece begins at byte `position` (an instruction that `begins` says one can begin with), the byte behind it; otherwise -1. */
+  match(bytes: Uint8Array, position: number, end: number): number;
+  /** By opcode: 1 if a piece can begin with it. */
+  readonly begins: Uint8Array;
+}
+
 /** `where` describes the function, for messages. */
 export interface ExpressionContext {
   readonly typeCount: number;
@@ -70,8 +87,13 @@ const depthChanges = new Int8Array(OPCODE_COUNT);
 for (const opcode of [OP_BLOCK, OP_LOOP, OP_IF, OP_TRY, OP_TRY_TABLE]) depthChanges[opcode] = 1;
 for (const opcode of [OP_END, OP_DELEGATE]) depthChanges[opcode] = -1;
 
-/** Decodes instructions up to and including the `end` that closes the expression. */
-export function decodeExpression(reader: Reader, list: InstructionList, context: ExpressionContext): void {
+/** Decodes instructions up to and including the `end` that closes the expression; `pieces` stay together, if there are any. */
+export function decodeExpression(
+  reader: Reader,
+  list: InstructionList,
+  context: ExpressionContext,
+  pieces?: Pieces,
+): void {
   const { bytes, end } = reader;
   let { words } = list;
   let position = reader.position;
@@ -87,15 +109,40 @@ export function decodeExpression(reader: Reader, list: InstructionList, context:
       opcode = readPrefixed(reader, opcode, context);
       position = reader.position;
     }
-    words[at] = opcode;
     words[at + WORD_OFFSET] = start;
-    const kind = immediates[opcode];
+    if (pieces !== undefined && pieces.begins[opcode] === 1) {
+      const behind = pieces.match(bytes, start, end);
+      if (behind >= 0) {
+        words[at] = OP_PIECE;
+        words[at + WORD_A] = pieces.a;
+        words[at + WORD_B] = pieces.b;
+        position = behind;
+        at += WORDS;
+        continue;
+      }
+    }
+    words[at] = opcode;
+    const kind = immediates[opcode] as number; // as is every opcode
     if (kind !== IMMEDIATE_NONE) {
-      // Most immediates are one byte; a byte with bit 7 has more behind it.
-      const byte = position < end ? (bytes[position] as number) : 0x80;
-      if (byte < 0x80 && (kind === IMMEDIATE_INDEX || kind === IMMEDIATE_I32)) {
-        words[at + WORD_A] = kind === IMMEDIATE_INDEX ? byte : (byte << 25) >> 25;
-        position += 1;
+      // Nearly all immediates take one byte or two, and bodies have three bytes behind them or end here.
+      const first = bytes[position] as number;
+      const second = bytes[position + 1] as number;
+      const isIndex = kind === IMMEDIATE_INDEX;
+      if ((isIndex || kind === IMMEDIATE_I32) && position + 2 < end && (first & second) < 0x80) {
+        const isShort = first < 0x80;
+        const value = isShort ? first : (first & 0x7f) | (second << 7);
+        const unused = isShort ? 25 : 18;
+        words[at + WORD_A] = isIndex ? value : (value << unused) >> unused;
+        position += isShort ? 1 : 2;
+      } else if (
+        kind === IMMEDIATE_MEMORY &&
+        position + 3 < end &&
+        first < 0x40 &&
+        (second & (bytes[position + 2] as number)) < 0x80
+      ) {
+        words[at + WORD_A] = second < 0x80 ? second : (second & 0x7f) | ((bytes[position + 2] as number) << 7);
+        words[at + WORD_B] = first;
+        position += second < 0x80 ? 2 : 3;
       } else {
         reader.position = position;
         readImmediates(reader, opcode, words, at, context);

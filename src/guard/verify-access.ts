@@ -55,7 +55,7 @@ import {
 } from './verify-values.ts';
 
 /** Bytes that one mark covers, from the byte on that it was made for. */
-const MARKED_BYTES = 1 + RESTORED_BEHIND;
+export const MARKED_BYTES = 1 + RESTORED_BEHIND;
 
 /** An access that is to be proven. */
 export interface ProofAccess {
@@ -70,6 +70,8 @@ export class AccessProof {
   readonly #translations: Translations;
   readonly #layout: HomeLayout;
   readonly #homeEnd: number;
+  /** Indices of the home that can be marked are below this. */
+  readonly mapEnd: number;
   readonly #fact: Fact = { from: 0, size: 0, condition: 0, bound: 0, epoch: 0 };
 
   constructor(values: Values, translations: Translations, layout: HomeLayout) {
@@ -77,6 +79,7 @@ export class AccessProof {
     this.#translations = translations;
     this.#layout = layout;
     this.#homeEnd = layout.headerSize + layout.memoryLimit + RED_ZONE;
+    this.mapEnd = layout.mapSize * 2 ** layout.chunkShift;
   }
 
   /** Why the access at `address` is not proven; undefined when it is. */
@@ -186,10 +189,9 @@ export class AccessProof {
 
   /** Takes note of a mark for index `value` of the home; false when the byte might not be in the map. */
   markFrom(value: number): boolean {
-    const { mapSize, chunkShift, headerSize } = this.#layout;
     const values = this.#values;
-    if (values.high(value) >= mapSize * 2 ** chunkShift) return false;
-    this.#mark(values.rootOf(value), (values.offsetOf(value) + headerSize) | 0, MARKED_BYTES);
+    if (values.high(value) >= this.mapEnd) return false;
+    this.#mark(values.rootOf(value), (values.offsetOf(value) + this.#layout.headerSize) | 0, MARKED_BYTES);
     return true;
   }
 

@@ -1,4 +1,5 @@
 /** What the walk does with each instruction: one action each, and those that have none are refused. */
+import { OP_PIECE } from './instructions.ts';
 import {
   accessOf,
   OP_BLOCK,
@@ -71,7 +72,10 @@ export const CALL = 15;
 export const REF_FUNC = 16;
 export const EXCEPTION = 17;
 
-export const actions = new Uint8Array(OPCODE_COUNT).fill(FORBIDDEN);
+/** Code that is known as a whole. */
+export const PIECE = 18;
+
+export const actions = new Uint8Array(OPCODE_COUNT + 1).fill(FORBIDDEN);
 
 function setActions(action: number, opcodes: readonly number[]): void {
   for (const opcode of opcodes) actions[opcode] = action;
@@ -82,6 +86,7 @@ for (let opcode = 0; opcode < OPCODE_COUNT; opcode += 1) {
   const access = accessOf(opcode);
   if (access !== undefined && access.kind !== 'wait') actions[opcode] = ACCESS;
 }
+setActions(PIECE, [OP_PIECE]);
 setActions(GET, [OP_LOCAL_GET]);
 setActions(SET, [OP_LOCAL_SET]);
 setActions(TEE, [OP_LOCAL_TEE]);

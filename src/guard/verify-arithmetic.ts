@@ -92,6 +92,7 @@ export class Arithmetic {
     }
     if (kindY === KIND_CONSTANT) return this.#values.sum(x, a[y] as number);
     if (kindX === KIND_CONSTANT) return this.#values.sum(y, a[x] as number);
+    if (!this.#values.hasRange(x) || !this.#values.hasRange(y)) return VALUE_ANY;
     return this.#inRange(this.#values.low(x) + this.#values.low(y), this.#values.high(x) + this.#values.high(y));
   }
 
@@ -153,10 +154,14 @@ export class Arithmetic {
     const kindX = values.kinds[x] as number;
     const kindY = values.kinds[y] as number;
     if (kindX >= KIND_SECRET || kindY >= KIND_SECRET) return this.#combine(KIND_SECRET_AND, x, y);
-    if (kindY === KIND_CONSTANT) return this.#inRange(0, Math.min((values.a[y] as number) >>> 0, values.high(x)));
-    if (kindX === KIND_CONSTANT) return this.#inRange(0, Math.min((values.a[x] as number) >>> 0, values.high(y)));
+    if (kindY === KIND_CONSTANT) return this.#atMost((values.a[y] as number) >>> 0, x);
+    if (kindX === KIND_CONSTANT) return this.#atMost((values.a[x] as number) >>> 0, y);
     if (isCondition(kindX) && isCondition(kindY)) return values.make(KIND_AND, x, y);
-    return this.#inRange(0, Math.min(values.high(x), values.high(y)));
+    return values.hasRange(x) || values.hasRange(y) ? this.#atMost(values.high(x), y) : VALUE_ANY;
+  }
+
+  #atMost(high: number, x: number): number {
+    return this.#inRange(0, this.#values.hasRange(x) ? Math.min(high, this.#values.high(x)) : high);
   }
 
   or(x: number, y: number): number {
@@ -192,6 +197,7 @@ export class Arithmetic {
     if (kindX === KIND_SHIFTED && shift === 3 && values.b[x] === GRANULE_SHIFT) {
       return values.make(KIND_GRANULE_OFFSET, values.a[x] as number, 0);
     }
+    if (!values.hasRange(x)) return VALUE_ANY;
     const high = values.high(x) * 2 ** shift;
     return high < U32_MAX ? this.#inRange(values.low(x) * 2 ** shift, high) : VALUE_ANY;
   }
@@ -332,8 +338,8 @@ export class Arithmetic {
       const small = isTrue ? a : b;
       const large = isTrue ? b : a;
       return (
-        values.narrow(small, 0, values.high(large) - distance) &&
-        values.narrow(large, values.low(small) + distance, U32_MAX)
+        values.narrow(small, 0, (values.hasRange(large) ? values.high(large) : U32_MAX) - distance) &&
+        (values.kinds[large] === KIND_CONSTANT || values.narrow(large, values.low(small) + distance, U32_MAX))
       );
     }
     if (kind === KIND_EQUAL || kind === KIND_NOT_EQUAL) {

@@ -42,7 +42,7 @@ import {
   IMMEDIATE_INDEX_PAIR,
   IMMEDIATE_NONE,
   immediates,
-  OP_I64_CONST,
+  OP_I32_LOAD8_U,
   opcodeNamed,
 } from './opcodes.ts';
 import type { HomeLayout, ValueType } from './types.ts';
@@ -54,6 +54,9 @@ const ANYTHING = -0x8000_0000;
 /** Stand for the local that holds `base`, and for the index of a function that the guard adds. */
 const BASE = -0x7fff_ffff;
 const ADDED_FIRST = -0x7000_0000;
+/** Stand for the number of a data segment and the place of its flag. */
+const SEGMENT = -0x6000_0000;
+const FLAG = -0x6000_0001;
 
 /** Places of the functions that the guard adds, from the first of them on. */
 export const CHECK_READ = 0;
@@ -103,6 +106,8 @@ function canonicalInstruction(name: string, words: readonly string[]): readonly 
 function canonicalWord(word: string): number {
   if (word === 'base') return BASE;
   if (word === 'i32') return BLOCK_TYPE_VALUE;
+  if (word === 'segment') return SEGMENT;
+  if (word === 'flag') return FLAG;
   const added = ADDED_NAMES.get(word);
   if (added !== undefined) return ADDED_FIRST + added;
   const value = Number(word);
@@ -126,8 +131,7 @@ export function standsAt(
   if (first + canonicalLength(wanted) > count) return false;
   let at = first * WORDS;
   for (let i = 0; i < wanted.length; i += CANONICAL_WORDS) {
-    const opcode = wanted[i];
-    if (words[at] !== opcode) return false;
+    if (words[at] !== wanted[i]) return false;
     const a = wanted[i + 1] as number; // whole instructions
     if (a !== ANYTHING && words[at + WORD_A] !== actual(a, base, addedFirst)) return false;
     const b = wanted[i + 2];
@@ -260,6 +264,8 @@ function vmaEnd(write: boolean): CanonicalFunction {
   );
 }
 
+const CHECK_FUNCTIONS = [check(false), check(true), vmaEnd(false), vmaEnd(true)];
+
 /**
  * (a, n, base) → where [a, a + n) is in the address space. Returns only if that is wholly in the home and, for writing, all
  * its chunks are marked; or wholly in one VMA that may be read, or written.
@@ -367,29 +373,24 @@ const INTERRUPTED_FUNCTION = added(
 );
 
 /** (to, from, n, base): memory.init of one segment, whose flag (1: dropped) is in the header. */
-function initSegment(segment: number, flag: number): CanonicalFunction {
-  return added(
-    `jord:memory.init ${segment}`,
-    4,
-    [],
-    [],
-    `${ENTRY_CHECK}
-     local.get 1; local.get 2; i32.or; i32.const 0; i32.ne; local.get base; i32.load8_u ${flag}; i32.and
-     if
-       ${fault(FAULT_SEGMENT, 0, `i32.const ${ACCESS_BULK | ACCESS_WRITE}`)}
-     end
-     local.get 0; local.get 2; local.get base; call $write-range
-     local.get 1; local.get 2; memory.init ${segment} 0`,
-  );
-}
+const SEGMENT_FUNCTION = added(
+  'jord:memory.init',
+  4,
+  [],
+  [],
+  `${ENTRY_CHECK}
+   local.get 1; local.get 2; i32.or; i32.const 0; i32.ne; local.get base; i32.load8_u flag; i32.and
+   if
+     ${fault(FAULT_SEGMENT, 0, `i32.const ${ACCESS_BULK | ACCESS_WRITE}`)}
+   end
+   local.get 0; local.get 2; local.get base; call $write-range
+   local.get 1; local.get 2; memory.init segment 0`,
+);
 
 /** The functions that the guard adds, without those of the segments and `jord:init`. */
 export function canonicalFunctions(layout: HomeLayout): readonly CanonicalFunction[] {
   return [
-    check(false),
-    check(true),
-    vmaEnd(false),
-    vmaEnd(true),
+    ...CHECK_FUNCTIONS,
     range(false, layout),
     range(true, layout),
     COPY_FUNCTION,
@@ -404,19 +405,15 @@ export function canonicalFunctions(layout: HomeLayout): readonly CanonicalFuncti
  * would mislead the function about itself, and nobody else.
  */
 export function canonicalSegment(segment: number, flag: number): CanonicalFunction {
-  return initSegment(segment, flag);
+  const code = SEGMENT_FUNCTION.code.map((word) => (word === SEGMENT ? segment : word === FLAG ? flag : word));
+  return { ...SEGMENT_FUNCTION, name: `${SEGMENT_FUNCTION.name} ${segment}`, code };
 }
 
 /** The flag that a segment's function reads, or -1. */
 export function segmentFlag({ words, count }: InstructionList): number {
-  const load = opcodeNamed('i32.load8_u');
+  const load = OP_I32_LOAD8_U;
   for (let at = 0; at < count * WORDS; at += WORDS) {
     if (words[at] === load) return words[at + WORD_A] as number;
   }
   return -1;
-}
-
-/** Whether an instruction is `i64.const` of this small value. */
-export function isSmallLong(opcode: number, a: number, b: number, value: number): boolean {
-  return opcode === OP_I64_CONST && b === 1 && a === value;
 }

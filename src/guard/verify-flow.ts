@@ -23,6 +23,7 @@ import {
   VALUE_POISON,
   type Values,
 } from './verify-values.ts';
+import { WrittenLocals } from './verify-written.ts';
 
 // Kinds of blocks.
 export const BLOCK_FUNCTION = 0;
@@ -46,7 +47,7 @@ const HEIGHT = 1;
 const PARAMETERS = 2;
 const RESULTS = 3;
 const TRAIL = 4;
-/** Where its locals begin in the list of those written. */
+/** Where the locals written in the block around begin. */
 const WRITTEN = 5;
 const EPOCH = 6;
 const CHECKS = 7;
@@ -94,9 +95,7 @@ export class Flow {
   #lastEpoch = 0;
   #blocks = new Int32Array(WORDS * 64);
   #depth = 0;
-  /** Locals in the order in which they were written. */
-  #written = new Int32Array(1024);
-  #writtenCount = 0;
+  readonly #written = new WrittenLocals();
   #entries = new Int32Array(ENTRY_WORDS * 64);
   #entryCount = 0;
   /** Steps taken in joining paths. */
@@ -109,17 +108,16 @@ export class Flow {
   }
 
   /** Begins a function of so many instructions. */
-  begin(instructionCount: number, results: number): void {
+  begin(instructionCount: number, localCount: number, results: number): void {
     this.top = 0;
     this.isReachable = true;
     this.epoch = 1;
     this.#lastEpoch = 1;
     this.checks = 0;
     this.#depth = 0;
-    this.#writtenCount = 0;
+    this.#written.begin(localCount);
     this.#entryCount = 0;
     this.work = 0;
-    if (instructionCount > this.#written.length) this.#written = new Int32Array(2 * instructionCount);
     if (instructionCount > this.stack.length) this.stack = new Int32Array(2 * instructionCount);
     this.open(BLOCK_FUNCTION, 0, results);
   }
@@ -148,8 +146,7 @@ export class Flow {
 
   /** Takes note that a local was written, for the blocks around. */
   noteWritten(local: number): void {
-    this.#written[this.#writtenCount] = local;
-    this.#writtenCount += 1;
+    this.#written.note(local);
   }
 
   // Blocks.
@@ -204,7 +201,7 @@ export class Flow {
     blocks[at + PARAMETERS] = parameters;
     blocks[at + RESULTS] = results;
     blocks[at + TRAIL] = this.#values.openTrail();
-    blocks[at + WRITTEN] = this.#writtenCount;
+    blocks[at + WRITTEN] = this.#written.open();
     blocks[at + EPOCH] = this.epoch;
     blocks[at + CHECKS] = this.checks;
     blocks[at + CONDITION] = condition;
@@ -227,15 +224,14 @@ export class Flow {
     }
     // An exception can come from anywhere in the block.
     this.newEpoch();
-    this.#forgetWritten(block);
+    this.#forgetWritten();
   }
 
-  #forgetWritten(block: number): void {
-    const first = this.#get(block, WRITTEN);
-    this.work += this.#writtenCount - first;
-    for (let i = first; i < this.#writtenCount; i += 1) {
-      this.#values.writeLocal(this.#written[i] as number, VALUE_MIXED);
-    }
+  /** What the innermost block has written so far is not known any more. */
+  #forgetWritten(): void {
+    const { list, first, count } = this.#written;
+    this.work += count - first;
+    for (let i = first; i < count; i += 1) this.#values.writeLocal(list[i] as number, VALUE_MIXED);
   }
 
   /** Forgets what a loop writes, at its header. */
@@ -248,6 +244,7 @@ export class Flow {
   close(): void {
     const block = this.#depth - 1;
     if (this.#get(block, PATHS) > 0) this.#meet(block);
+    this.#written.close(this.#get(block, WRITTEN));
     this.#depth -= 1;
     if (this.#depth === 0) return;
     this.#values.closeTrail(this.#get(this.#depth - 1, TRAIL));
@@ -482,7 +479,7 @@ export class Flow {
     values.undo(this.#get(block, TRAIL));
     // What is written now belongs to the block around.
     if (block > 0) values.closeTrail(this.#get(block - 1, TRAIL));
-    this.#forgetWritten(block);
+    this.#forgetWritten();
     this.isReachable = true;
     const epoch = this.#get(block, END_EPOCH);
     if (epoch === NO_EPOCH) this.newEpoch();

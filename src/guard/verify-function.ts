@@ -11,6 +11,7 @@ import {
   HOME_FAULT_ACCESS,
   HOME_FAULT_ADDRESS,
   HOME_FAULT_KIND,
+  VTE_WRITE_END,
 } from '../../core/layout.ts';
 import { LIMITS, tooLarge, unproven } from './errors.ts';
 import {
@@ -64,7 +65,7 @@ import { Reader } from './reader.ts';
 import { operandCounts, resultCounts } from './stack-effects.ts';
 import type { HomeLayout } from './types.ts';
 import { readValueType } from './value-types.ts';
-import { AccessProof } from './verify-access.ts';
+import { AccessProof, MARKED_BYTES } from './verify-access.ts';
 import * as action from './verify-actions.ts';
 import {
   Arithmetic,
@@ -90,9 +91,32 @@ import {
 import * as block from './verify-flow.ts';
 import { Loops } from './verify-loops.ts';
 import { MemoryInstructions } from './verify-memory.ts';
+import {
+  KnownPieces,
+  PIECE_CHECK,
+  PIECE_WRITE,
+  SLOT_BACK,
+  SLOT_END,
+  SLOT_ENTRY,
+  SLOT_GRANULE,
+  SLOT_LIMIT,
+  SLOT_OFFSET,
+  SLOT_POINTER,
+  SLOT_SIZE,
+} from './verify-pieces.ts';
 import { skipDeadCode } from './verify-skip.ts';
-import { Translations } from './verify-translations.ts';
-import { KIND_CONSTANT, KIND_LONG, KIND_OPAQUE, VALUE_ANY, VALUE_BASE, VALUE_MIXED, Values } from './verify-values.ts';
+import { HOME_MAX, Translations } from './verify-translations.ts';
+import {
+  KIND_CONSTANT,
+  KIND_LONG,
+  KIND_OPAQUE,
+  KIND_TRANSLATED,
+  VALUE_ANY,
+  VALUE_BASE,
+  VALUE_MIXED,
+  VALUE_POISON,
+  Values,
+} from './verify-values.ts';
 
 /** What the walk must know of the module. */
 export interface FunctionContext {
@@ -109,6 +133,8 @@ export interface FunctionContext {
   readonly addedFirst: number;
   readonly segmentCount: number;
   readonly describe: (index: number) => string;
+  /** Whether pieces that are known are passed over, which is faster, or interpreted as well. */
+  readonly usePieces: boolean;
 }
 
 /**
@@ -140,6 +166,7 @@ export class FunctionVerifier {
   /** For what the instruction list does not hold. */
   readonly #reader: Reader;
   readonly #labels = new Set<number>();
+  readonly #pieces: KnownPieces;
   #function = 0;
   /** The local that holds `base`. */
   #base = 0;
@@ -161,6 +188,7 @@ export class FunctionVerifier {
     this.#arithmetic = new Arithmetic(this.#values, this.#translations, this.#proof);
     this.#memory = new MemoryInstructions(this.#values, this.#proof, layout);
     this.#reader = new Reader(bytes, 0, bytes.length);
+    this.#pieces = new KnownPieces(layout, context.addedFirst);
   }
 
   /** Proves the body of function `index`, which is between these bytes, or throws MODULE_UNPROVEN. */
@@ -176,7 +204,8 @@ export class FunctionVerifier {
       readValueType(reader, this.#decoding.where);
     }
     if (localCount > LIMITS.locals) throw unproven('too many locals', start, this.#decoding.where());
-    decodeExpression(reader, this.#list, this.#decoding);
+    this.#pieces.begin(parameters - 1);
+    decodeExpression(reader, this.#list, this.#decoding, this.#context.usePieces ? this.#pieces : undefined);
     if (!reader.atEnd) throw unproven('the body goes on behind its end', reader.position, this.#decoding.where());
     this.#words = this.#list.words;
     this.#at = 0;
@@ -185,8 +214,8 @@ export class FunctionVerifier {
     if (this.#context.typeTakesBase[type] !== 1) throw this.#refuse('a function without base');
     this.#values.begin(localCount, this.#base);
     this.#translations.begin();
-    this.#flow.begin(this.#list.count, results);
-    this.#loops.find(this.#list, this.#context.addedFirst);
+    this.#flow.begin(this.#list.count, localCount, results);
+    this.#loops.find(this.#list, localCount, this.#context.addedFirst, this.#pieces);
     this.#walk();
   }
 
@@ -232,6 +261,9 @@ export class FunctionVerifier {
           break;
         case action.ACCESS:
           at = this.#access(opcode, at);
+          break;
+        case action.PIECE:
+          this.#piece(words[at + WORD_A] as number, words[at + WORD_B] as number);
           break;
         default:
           at = this.#control(opcode, at);
@@ -351,6 +383,40 @@ export class FunctionVerifier {
       throw this.#refuse(this.#memory.reason);
     if (result !== undefined) flow.push(VALUE_ANY);
     return at;
+  }
+
+  /** What a piece of verify-pieces.ts does, from its slots. */
+  #piece(piece: number, slots: number): void {
+    const slot = (number: number): number => this.#pieces.slots[slots + number] as number;
+    const values = this.#values;
+    const translations = this.#translations;
+    const flow = this.#flow;
+    const pointerLocal = slot(SLOT_POINTER);
+    const size = slot(SLOT_SIZE);
+    const write = slot(SLOT_END) === VTE_WRITE_END;
+    if (piece !== PIECE_CHECK) this.#tee(pointerLocal);
+    const pointer = piece === PIECE_CHECK ? this.#readLocal(pointerLocal) : this.#pop();
+    if (values.isSecret(pointer)) throw this.#refuse("a pointer that is not the function's own");
+    this.#write(slot(SLOT_ENTRY), VALUE_POISON);
+    this.#write(slot(SLOT_GRANULE), VALUE_POISON);
+    if (piece === PIECE_CHECK) {
+      this.#proof.setChecked(pointer, size, write, flow.epoch);
+      return;
+    }
+    const offset = slot(SLOT_OFFSET);
+    const back = slot(SLOT_BACK);
+    const limit = slot(SLOT_LIMIT);
+    if (offset !== 0) this.#write(pointerLocal, VALUE_MIXED);
+    const translation = translations.select(pointer, limit, (offset - back) | 0, flow.epoch);
+    translations.setChecked(translation, back, size, write);
+    if (piece === PIECE_WRITE) {
+      const most = translations.get(translation, HOME_MAX) + offset;
+      const isInMap = offset >= 0 && most < this.#proof.mapEnd;
+      if (translations.canBeHome(translation) && !isInMap)
+        throw this.#refuse('a mark that may be outside of the dirty map');
+      translations.setMarked(translation, offset + this.#context.layout.headerSize, MARKED_BYTES);
+    }
+    flow.push(values.make(KIND_TRANSLATED, translation, 0));
   }
 
   /** At the store of a fault's kind: its address and access must be stored next, and then a trap. */

@@ -75,8 +75,10 @@ export class Translations {
       words.set(this.words);
       this.words = words;
     }
-    this.words.fill(0, translation * WORDS, this.#count * WORDS);
-    this.#set(translation, CASES, cases);
+    const { words } = this;
+    const first = translation * WORDS;
+    for (let at = first; at < first + WORDS; at += 1) words[at] = 0;
+    words[first + CASES] = cases;
     return translation;
   }
 
@@ -91,6 +93,41 @@ export class Translations {
     if (kind === KIND_TRANSLATED) return this.#copy(values.a[value] as number);
     if (kind >= KIND_SECRET) return -1;
     return this.#describeVma(value, selector, epoch);
+  }
+
+  /**
+   * A new translation of `selector`: base + selector where that is below `limit`, selector + vmaOffset where it is not. Neither
+   * marked nor checked.
+   */
+  select(selector: number, limit: number, vmaOffset: number, epoch: number): number {
+    if (limit > HOME_ADDRESS_MAX) throw new RangeError('no home is that large');
+    const values = this.#values;
+    const low = values.low(selector);
+    const high = values.high(selector);
+    const translation = this.#make((low < limit ? CAN_BE_HOME : 0) | (high >= limit ? CAN_BE_VMA : 0));
+    this.#set(translation, SELECTOR, selector);
+    this.#set(translation, HOME_LOW, low);
+    this.#set(translation, HOME_HIGH, Math.min(high, limit - 1));
+    this.#set(translation, HOME_MAX, Math.min(high, limit - 1));
+    this.#set(translation, VMA_MIN, Math.max(low, limit));
+    this.#set(translation, VMA_OFFSET, vmaOffset);
+    this.#set(translation, VMA_EPOCH, epoch);
+    return translation;
+  }
+
+  canBeHome(translation: number): boolean {
+    return (this.get(translation, CASES) & CAN_BE_HOME) !== 0;
+  }
+
+  setMarked(translation: number, from: number, size: number): void {
+    this.#set(translation, MARK_FROM, from);
+    this.#set(translation, MARK_TO, from + size);
+  }
+
+  setChecked(translation: number, from: number, size: number, write: boolean): void {
+    this.#set(translation, VMA_FROM, from);
+    this.#set(translation, VMA_TO, from + size);
+    this.#set(translation, VMA_WRITE, write ? 1 : 0);
   }
 
   #copy(from: number): number {

@@ -277,10 +277,16 @@ export class Values {
     return value;
   }
 
+  /** Whether something is known of the range of a value. */
+  hasRange(value: number): boolean {
+    return ((this.flags[value] as number) & FLAG_RANGE) !== 0 || this.kinds[value] !== KIND_OPAQUE;
+  }
+
   /** From here on low <= value <= high, beside what is known already. False when that cannot be: the path is never taken. */
   narrow(value: number, low: number, high: number): boolean {
-    const oldLow = this.low(value);
-    const oldHigh = this.high(value);
+    const isKnown = this.hasRange(value);
+    const oldLow = isKnown ? this.low(value) : 0;
+    const oldHigh = isKnown ? this.high(value) : U32_MAX;
     if (low > oldHigh || high < oldLow) return false;
     if (value === VALUE_ANY || this.kinds[value] === KIND_CONSTANT) return true;
     if (low <= oldLow && high >= oldHigh) return true;

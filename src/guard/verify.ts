@@ -34,7 +34,7 @@
 
 import { HOME_GLOBALS } from '../../core/layout.ts';
 import { decodeModule } from './decode.ts';
-import { unproven } from './errors.ts';
+import { GUARDED_LIMITS, unproven } from './errors.ts';
 import { decodeExpression, InstructionList } from './instructions.ts';
 import { describeFunction, type Module } from './module.ts';
 import { Reader } from './reader.ts';
@@ -55,6 +55,8 @@ import { isWithBase, verifyLayout, verifyParts } from './verify-module.ts';
 export interface VerifyOptions {
   /** Host functions that the module may import, by `module.name`, with their types as the original module sees them. */
   readonly imports: ReadonlyMap<string, FunctionType>;
+  /** False: interprets everything, also what is known as a whole (verify-pieces.ts). For tests that compare the two. */
+  readonly usePieces?: boolean;
 }
 
 /**
@@ -65,16 +67,16 @@ export interface VerifyOptions {
  * (MODULE_MALFORMED, MODULE_UNSUPPORTED, MODULE_TOO_LARGE) for what it does not understand; and MODULE_TOO_LARGE for a
  * function that would take too long. Takes time and memory in proportion to the size of the module.
  */
-export function verifyModule(guarded: GuardedModule, { imports }: VerifyOptions): void {
+export function verifyModule(guarded: GuardedModule, { imports, usePieces = true }: VerifyOptions): void {
   const { bytes, layout } = guarded;
   verifyLayout(layout);
-  const module = decodeModule(bytes);
+  const module = decodeModule(bytes, GUARDED_LIMITS);
   const segmentCount = module.data.length;
   // jord:init is the last one.
   const addedFirst = module.functions.length - INIT_SEGMENT_FIRST - segmentCount - 1;
   if (addedFirst < module.importedFunctions) throw unproven('functions of the guard are missing', 0, 'the module');
   verifyParts(module, guarded, imports, addedFirst);
-  const context = contextOf(module, layout, addedFirst);
+  const context = contextOf(module, layout, addedFirst, usePieces);
   verifyAdded(module, layout, addedFirst);
   const verifier = new FunctionVerifier(context);
   const init = module.functions.length - 1;
@@ -86,7 +88,7 @@ export function verifyModule(guarded: GuardedModule, { imports }: VerifyOptions)
   }
 }
 
-function contextOf(module: Module, layout: HomeLayout, addedFirst: number): FunctionContext {
+function contextOf(module: Module, layout: HomeLayout, addedFirst: number, usePieces: boolean): FunctionContext {
   const { types } = module;
   return {
     bytes: module.bytes,
@@ -99,6 +101,7 @@ function contextOf(module: Module, layout: HomeLayout, addedFirst: number): Func
     addedFirst,
     segmentCount: module.data.length,
     describe: (index) => describeFunction(module, index),
+    usePieces,
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * From bytes to a version of a function that can run: guard, compile, run the initialisers once in a template home, make
- * the image of it.
+ * From bytes to a version of a function that can run: guard, verify, compile, run the initialisers once in a template home,
+ * make the image of it. Nothing else makes a module that an executor runs, also of what the store has.
  */
 import { FUNCTION_TABLE } from '../../core/layout.ts';
 import { JordError } from '../errors.ts';
@@ -18,6 +18,7 @@ import { checkFetchAllow } from '../functions/fetch-allow.ts';
 import { moduleVersion } from '../functions/store.ts';
 import { guardModule } from '../guard/guard.ts';
 import { type GuardedModule, type HomeLayout, INIT_EXPORT } from '../guard/types.ts';
+import { verifyModule } from '../guard/verify.ts';
 import { statusError } from './errors.ts';
 import type { Executor, Handle, LoadedFunction } from './executor.ts';
 import { classifyFault, type Fault } from './faults.ts';
@@ -64,7 +65,7 @@ export async function loadVersion(
   const fetchAllow = checkFetchAllow(options.fetchAllow ?? []);
   const guarded = guardModule(bytes, { imports: ABI_IMPORTS, ...options });
   checkExports(guarded.exports);
-  const module = await compile(guarded.bytes);
+  const module = await compileVerified(guarded);
   const instance = instantiate(executor, name, module);
   const descriptor = createDescriptor(executor, name, guarded, { deadlineMs, concurrency, argBufBytesMax });
   executor.setVersion(descriptor, name, fetchAllow);
@@ -113,6 +114,19 @@ export function discard(executor: Executor, descriptor: number): boolean {
   if (privLib.functionDestroy(descriptor) !== 0) return false;
   executor.forget(descriptor);
   return true;
+}
+
+/** Proves the guarded module while V8 compiles it on other threads. Nothing comes of that unless it is proven. */
+async function compileVerified(guarded: GuardedModule): Promise<WebAssembly.Module> {
+  const compiling = compile(guarded.bytes);
+  try {
+    verifyModule(guarded, { imports: ABI_IMPORTS });
+  } catch (error) {
+    // Nobody waits for it any more.
+    compiling.catch(() => {});
+    throw error;
+  }
+  return compiling;
 }
 
 /** Bytes that the guard has made; V8 refusing them would be an error of the guard. */
