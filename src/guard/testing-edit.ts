@@ -19,6 +19,7 @@ import {
   IMMEDIATE_MEMORY_LANE,
   IMMEDIATE_NONE,
   IMMEDIATE_REFERENCE_TYPE,
+  IMMEDIATE_TRY_TABLE,
   immediates,
   opcodeNamed,
   opcodeParts,
@@ -85,7 +86,8 @@ export function assembleBody(locals: readonly ValueType[], text: string): Uint8A
 
 /**
  * Instructions in the manner of the text format, flat, separated by semicolons or line ends: `local.get 0`, `i32.load 16`
- * (an offset; alignment is natural), `if i32`, `br_table 0 1 2` (the default last). Behind `;;` is a comment.
+ * (an offset; alignment is natural), `if i32`, `br_table 0 1 2` (the default last), `try_table - 0:1 :2` (a block type or none,
+ * and clauses TAG:LABEL). Behind `;;` is a comment.
  */
 export function assembleCode(text: string): number[] {
   return text
@@ -109,8 +111,7 @@ function assembleImmediates(opcode: number, words: readonly string[]): number[] 
     case IMMEDIATE_NONE:
       return [];
     case IMMEDIATE_BLOCK:
-      if (words[0] === undefined) return [0x40];
-      return Number.isInteger(a) ? signed(a) : [valueTypeByte(words[0] as ValueType)];
+      return blockType(words[0]);
     case IMMEDIATE_INDEX:
       return unsigned(a);
     case IMMEDIATE_INDEX_PAIR:
@@ -131,11 +132,27 @@ function assembleImmediates(opcode: number, words: readonly string[]): number[] 
       return [...new Uint8Array(Float64Array.of(a).buffer)];
     case IMMEDIATE_REFERENCE_TYPE:
       return [valueTypeByte(words[0] as ValueType)];
+    case IMMEDIATE_TRY_TABLE:
+      return [...blockType(words[0]), ...catchClauses(words.slice(1))];
     case IMMEDIATE_LABELS:
       return [...unsigned(words.length - 1), ...words.flatMap((label) => unsigned(Number(label)))];
     default:
       throw new Error(`instruction ${opcode} is not assembled here`);
   }
+}
+
+function blockType(word: string | undefined): number[] {
+  if (word === undefined || word === '-') return [0x40];
+  return Number.isInteger(Number(word)) ? signed(Number(word)) : [valueTypeByte(word as ValueType)];
+}
+
+/** `TAG:LABEL` each, or `:LABEL` for all exceptions. */
+function catchClauses(words: readonly string[]): number[] {
+  const clauses = words.map((word) => {
+    const [tag = '', label = ''] = word.split(':');
+    return tag === '' ? [2, ...unsigned(Number(label))] : [0, ...unsigned(Number(tag)), ...unsigned(Number(label))];
+  });
+  return [...unsigned(clauses.length), ...clauses.flat()];
 }
 
 function alignment(opcode: number): number {

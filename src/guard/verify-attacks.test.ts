@@ -630,6 +630,41 @@ describe('instructions', () => {
   });
 });
 
+describe('clauses of try_table', () => {
+  const inHome = `local.get 0; i32.const ${LIMIT}; i32.ge_u; if; unreachable; end`;
+  const load = `local.get 2; local.get 0; i32.add; i32.load ${H}`;
+  const call = `i32.const 8; local.get 2; call ${FUNCTIONS.argbufNew}; drop`;
+
+  test('an exception comes from anywhere', () => {
+    verifyBody(`${inHome}; block; try_table - :0; i32.const 1; throw 0; end; end; ${load}`);
+    refused(`block; try_table - :0; i32.const 1; throw 0; ${inHome}; end; end; ${load}`, /behind the home/);
+    refused(`block; try_table - :0; ${inHome}; end; end; ${load}`, /behind the home/);
+    verifyBody(`block; try_table - :0; ${inHome}; ${load}; drop; end; end; i32.const 0`);
+    refused(`${inHome}; block; try_table - :0; i32.const -1; local.set 0; end; end; ${load}`, /behind the home/);
+    refused(`block i32; try_table - 0:0; ${inHome}; end; i32.const 0; end; drop; ${load}`, /behind the home/);
+    refused(
+      `block i32; try_table - 0:0; local.get 2; local.set 3; end; i32.const 0; end; drop; local.get 3`,
+      /result|not the/,
+    );
+  });
+
+  test('and ends what was checked', () => {
+    const check = checkVma(0, 4, false);
+    const access = 'local.get 0; i32.load';
+    verifyBody(`block; try_table - :0; end; end; ${check}; ${access}`);
+    refused(`${ENTRY_CHECK}; ${check}; block; try_table - :0; ${call}; end; end; ${access}`, /without a check/);
+  });
+
+  test('and may go to a loop', () => {
+    verifyBody(`loop; ${ENTRY_CHECK}; try_table - :0; i32.const 1; throw 0; end; end; i32.const 0`);
+    refused(
+      `loop; try_table - :0; ${ENTRY_CHECK}; i32.const 1; throw 0; end; end; i32.const 0`,
+      /a loop without a deadline check/,
+    );
+    refused(`block; try_table - :0; ${ENTRY_CHECK}; end; end; ${call}; i32.const 0`, /a call without a deadline check/);
+  });
+});
+
 describe('parts of the module', () => {
   function refusedModule(edit: (module: OpenModule) => void, reason: RegExp): void {
     const module = openModule(SUBJECT);

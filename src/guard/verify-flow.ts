@@ -417,30 +417,30 @@ export class Flow {
     const values = this.#values;
     const root = entries[at + ENTRY_INDEX] as number;
     const flag = entries[at + ENTRY_WHAT] as number;
-    if (!values.hasFact(root, flag)) {
-      this.#makeConditional(at, root, flag);
-      return;
-    }
+    if (values.hasFact(root, flag) && this.#keepCommon(at, root, flag)) return;
+    this.#makeConditional(at, root, flag);
+  }
+
+  /** The part of a check or mark that both paths have stays in the list; false when they have none in common. */
+  #keepCommon(at: number, root: number, flag: number): boolean {
+    const entries = this.#entries;
     const fact = this.#fact;
-    values.readFact(root, flag, fact);
+    this.#values.readFact(root, flag, fact);
     const isSame =
       entries[at + ENTRY_C] === fact.condition &&
       (entries[at + ENTRY_D] as number) >>> 0 === fact.bound &&
       (flag === FLAG_MARK || entries[at + ENTRY_E] === fact.epoch);
-    // The part that both have.
     const behind = (fact.from - (entries[at + ENTRY_A] as number)) | 0;
     const from = Math.max(0, behind);
     const to = Math.min(entries[at + ENTRY_B] as number, behind + fact.size);
-    if (!isSame || from >= to) {
-      this.#drop(at);
-      return;
-    }
+    if (!isSame || from >= to) return false;
     entries[at + ENTRY_A] = (entries[at + ENTRY_A] as number) + from;
     entries[at + ENTRY_B] = to - from;
+    return true;
   }
 
   /**
-   * This path lacks a fact that the first one has. If some value was in a range there that it is not in here, it is the
+   * This path lacks a fact that others have. If some value was in a range there that it is not in here, it is the
    * condition: checks hold for large values (VMAs), marks for small ones (the home).
    */
   #makeConditional(at: number, root: number, flag: number): void {
