@@ -34,6 +34,7 @@ export const ERRORS = {
   MODULE_IMPORT_UNKNOWN: { status: 422, exit: 3, title: 'The module imports something that the ABI does not have' },
   MODULE_EXPORT_MISSING: { status: 422, exit: 3, title: 'The module does not export what the ABI asks for' },
   MODULE_TOO_LARGE: { status: 422, exit: 3, title: 'The module asks for more than the limits allow' },
+  MODULE_UNPROVEN: { status: 500, exit: 1, title: 'The guarded module could not be proven to be safe' },
   MODULE_INIT_FAILED: { status: 422, exit: 3, title: 'The module failed while it was initialised' },
   SOURCE_REFUSED: { status: 422, exit: 3, title: 'The source does not compile' },
 

@@ -1,6 +1,6 @@
 /** Decodes a module. Knows only what it lists: any other section, type, kind or flag is refused. */
 import { BRANCH_HINT_SECTION, decodeBranchHints } from './branch-hints.ts';
-import { checkCount, LIMITS, malformed, quoteName, unsupported } from './errors.ts';
+import { checkCount, LIMITS, type ModuleLimits, malformed, quoteName, unsupported } from './errors.ts';
 import { decodeExpression, InstructionList } from './instructions.ts';
 import {
   type Body,
@@ -46,6 +46,7 @@ interface Draft {
   branchHints: ReadonlyMap<number, BranchHints>;
   /** Reused for all constant expressions. */
   readonly constants: InstructionList;
+  readonly limits: ModuleLimits;
 }
 
 /**
@@ -53,7 +54,7 @@ interface Draft {
  * MODULE_UNSUPPORTED and MODULE_TOO_LARGE. Bodies are not looked into, and it is not checked that the module is valid:
  * WebAssembly.validate does that.
  */
-export function decodeModule(bytes: Uint8Array): Module {
+export function decodeModule(bytes: Uint8Array, limits: ModuleLimits = LIMITS): Module {
   const reader = new Reader(bytes, 0, bytes.length);
   readPreamble(reader);
   const draft: Draft = {
@@ -74,6 +75,7 @@ export function decodeModule(bytes: Uint8Array): Module {
     names: { module: undefined, functions: new Map() },
     branchHints: new Map(),
     constants: new InstructionList(),
+    limits,
   };
   let last = -1;
   while (!reader.atEnd) {
@@ -97,7 +99,7 @@ export function decodeModule(bytes: Uint8Array): Module {
   if (draft.dataCount !== undefined && draft.dataCount !== draft.data.length) {
     throw malformed('there are not as many data segments as the data count says', reader.position);
   }
-  const { dataCount, constants: _, ...parts } = draft;
+  const { dataCount, constants: _, limits: __, ...parts } = draft;
   return { ...parts, bytes, hasDataCount: dataCount !== undefined };
 }
 
@@ -142,7 +144,7 @@ const TYPE_FORMS: ReadonlyMap<number, string> = new Map([
 ]);
 
 function readTypes(section: Reader, draft: Draft): void {
-  const count = checkCount('types', section.u32(), LIMITS.types);
+  const count = checkCount('types', section.u32(), draft.limits.types);
   for (let i = 0; i < count; i += 1) {
     const offset = section.position;
     const form = section.byte();
@@ -159,7 +161,7 @@ function readValueTypes(section: Reader, what: string): ValueType[] {
 }
 
 function readImports(section: Reader, draft: Draft): void {
-  const count = checkCount('imports', section.u32(), LIMITS.imports);
+  const count = checkCount('imports', section.u32(), draft.limits.imports);
   for (let i = 0; i < count; i += 1) {
     const offset = section.position;
     const module = section.name();
@@ -223,7 +225,7 @@ function readTag(section: Reader, draft: Draft): number {
 }
 
 function readFunctions(section: Reader, draft: Draft): void {
-  const count = checkCount('functions', section.u32(), LIMITS.functions);
+  const count = checkCount('functions', section.u32(), draft.limits.functions);
   for (let i = 0; i < count; i += 1) draft.functions.push(readIndex(section, draft.types.length, 'type'));
 }
 
@@ -268,7 +270,7 @@ function readConstant(section: Reader, draft: Draft): Uint8Array {
 }
 
 function readExports(section: Reader, draft: Draft): void {
-  const count = checkCount('exports', section.u32(), LIMITS.exports);
+  const count = checkCount('exports', section.u32(), draft.limits.exports);
   const spaces: Readonly<Record<ExternalKind, { readonly length: number }>> = {
     function: draft.functions,
     table: draft.tables,
@@ -320,7 +322,7 @@ function readElementSegment(section: Reader, draft: Draft): ElementSegment {
 }
 
 function readBodies(section: Reader, draft: Draft): void {
-  const count = checkCount('functions', section.u32(), LIMITS.functions);
+  const count = checkCount('functions', section.u32(), draft.limits.functions);
   for (let i = 0; i < count; i += 1) {
     const size = section.u32();
     const start = section.position;

@@ -27,6 +27,18 @@ export const LIMITS = {
   functionBytes: 7_654_321,
 } as const;
 
+export type ModuleLimits = { readonly [Limit in keyof typeof LIMITS]: number };
+
+/** What a module may have that the guard made: a memory, a twin of each type, functions and an export more. */
+export const GUARDED_LIMITS: ModuleLimits = {
+  ...LIMITS,
+  types: 2 * LIMITS.types + 16,
+  imports: LIMITS.imports + 1,
+  functions: LIMITS.functions + LIMITS.dataSegments + 16,
+  exports: LIMITS.exports + 1,
+  parameters: LIMITS.parameters + 1,
+};
+
 /** Names come from the module: clipped, without control characters. */
 export function quoteName(name: string): string {
   const clipped = name.length > 80 ? `${name.slice(0, 80)}…` : name;
@@ -52,6 +64,11 @@ export function unsupported(construct: string, offset: number, where = ''): Jord
 /** A refusal of any code, with its place. */
 export function refusal(code: ErrorCode, message: string, offset: number, where = ''): JordError {
   return new JordError(code, `${message} (${where === '' ? '' : `in ${where}, `}at byte ${hex(offset)})`, { offset });
+}
+
+/** Something that the guard should not have made: what cannot be proven is not run. */
+export function unproven(reason: string, offset: number, where: string): JordError {
+  return refusal('MODULE_UNPROVEN', `The guarded module is not proven to be safe: ${reason}`, offset, where);
 }
 
 export function tooLarge(what: string, count: number, most: number): JordError {

@@ -28,6 +28,7 @@ import {
   OP_LOOP,
   OP_TRY,
   OP_TRY_TABLE,
+  OPCODE_COUNT,
   opcodeName,
   PREFIX_GC,
   prefixedOpcode,
@@ -49,12 +50,30 @@ export class InstructionList {
   words = new Int32Array(1024 * WORDS);
   count = 0;
 
-  /** Room for one more. */
-  grow(): void {
+  /** Room for one more. Returns the new `words`. */
+  grow(): Int32Array<ArrayBuffer> {
     const words = new Int32Array(2 * this.words.length);
     words.set(this.words);
     this.words = words;
+    return words;
   }
+}
+
+/**
+ * Stands in a list for a piece of code that was recognised as a whole, from its first byte on. a: which one, b: whatever who
+ * recognised it wants to know again. No instruction has this number.
+ */
+export const OP_PIECE = OPCODE_COUNT;
+
+/** Recognises pieces of code in a body that is decoded. */
+export interface Pieces {
+  /** Words a and b of the last match. */
+  a: number;
+  b: number;
+  /** If a piece begins at byte `position` (an instruction that `begins` says one can begin with), the byte behind it; otherwise -1. */
+  match(bytes: Uint8Array, position: number, end: number): number;
+  /** By opcode: 1 if a piece can begin with it. */
+  readonly begins: Uint8Array;
 }
 
 /** `where` describes the function, for messages. */
@@ -63,38 +82,87 @@ export interface ExpressionContext {
   readonly where: () => string;
 }
 
-/** Decodes instructions up to and including the `end` that closes the expression. */
-export function decodeExpression(reader: Reader, list: InstructionList, context: ExpressionContext): void {
-  let count = 0;
+/** What an instruction does to the depth of blocks: 1, 0 or -1. */
+const depthChanges = new Int8Array(OPCODE_COUNT);
+for (const opcode of [OP_BLOCK, OP_LOOP, OP_IF, OP_TRY, OP_TRY_TABLE]) depthChanges[opcode] = 1;
+for (const opcode of [OP_END, OP_DELEGATE]) depthChanges[opcode] = -1;
+
+/** Decodes instructions up to and including the `end` that closes the expression; `pieces` stay together, if there are any. */
+export function decodeExpression(
+  reader: Reader,
+  list: InstructionList,
+  context: ExpressionContext,
+  pieces?: Pieces,
+): void {
+  const { bytes, end } = reader;
+  let { words } = list;
+  let position = reader.position;
+  let at = 0;
   let depth = 1;
   while (depth > 0) {
-    if ((count + 2) * WORDS > list.words.length) list.grow();
-    const at = count * WORDS;
-    const start = reader.position;
-    const opcode = readOpcode(reader, context);
-    list.words[at] = opcode;
-    list.words[at + WORD_OFFSET] = start;
-    readImmediates(reader, opcode, list.words, at, context);
-    count += 1;
-    if (opcode === OP_END || opcode === OP_DELEGATE) depth -= 1;
-    else if (opcode >= OP_BLOCK && opcode <= OP_TRY_TABLE && opensBlock(opcode)) depth += 1;
+    if (at + 2 * WORDS > words.length) words = list.grow();
+    const start = position;
+    if (position >= end) throw malformed('unexpected end', position);
+    let opcode = bytes[position++] as number; // within bounds: end <= bytes.length
+    if (opcode >= PREFIX_GC) {
+      reader.position = position;
+      opcode = readPrefixed(reader, opcode, context);
+      position = reader.position;
+    }
+    words[at + WORD_OFFSET] = start;
+    if (pieces !== undefined && pieces.begins[opcode] === 1) {
+      const behind = pieces.match(bytes, start, end);
+      if (behind >= 0) {
+        words[at] = OP_PIECE;
+        words[at + WORD_A] = pieces.a;
+        words[at + WORD_B] = pieces.b;
+        position = behind;
+        at += WORDS;
+        continue;
+      }
+    }
+    words[at] = opcode;
+    const kind = immediates[opcode] as number; // as is every opcode
+    if (kind !== IMMEDIATE_NONE) {
+      // Nearly all immediates take one byte or two, and bodies have three bytes behind them or end here.
+      const first = bytes[position] as number;
+      const second = bytes[position + 1] as number;
+      const isIndex = kind === IMMEDIATE_INDEX;
+      if ((isIndex || kind === IMMEDIATE_I32) && position + 2 < end && (first & second) < 0x80) {
+        const isShort = first < 0x80;
+        const value = isShort ? first : (first & 0x7f) | (second << 7);
+        const unused = isShort ? 25 : 18;
+        words[at + WORD_A] = isIndex ? value : (value << unused) >> unused;
+        position += isShort ? 1 : 2;
+      } else if (
+        kind === IMMEDIATE_MEMORY &&
+        position + 3 < end &&
+        first < 0x40 &&
+        (second & (bytes[position + 2] as number)) < 0x80
+      ) {
+        words[at + WORD_A] = second < 0x80 ? second : (second & 0x7f) | ((bytes[position + 2] as number) << 7);
+        words[at + WORD_B] = first;
+        position += second < 0x80 ? 2 : 3;
+      } else {
+        reader.position = position;
+        readImmediates(reader, opcode, words, at, context);
+        position = reader.position;
+      }
+    }
+    at += WORDS;
+    depth += depthChanges[opcode] as number; // an opcode is inside the table
   }
-  list.words[count * WORDS + WORD_OFFSET] = reader.position;
-  list.count = count;
+  reader.position = position;
+  words[at + WORD_OFFSET] = position;
+  list.count = at / WORDS;
 }
 
-function opensBlock(opcode: number): boolean {
-  return opcode === OP_BLOCK || opcode === OP_LOOP || opcode === OP_IF || opcode === OP_TRY || opcode === OP_TRY_TABLE;
-}
-
-function readOpcode(reader: Reader, context: ExpressionContext): number {
-  const byte = reader.byte();
-  if (byte < PREFIX_GC) return byte;
+function readPrefixed(reader: Reader, prefix: number, context: ExpressionContext): number {
   const start = reader.position - 1;
   const sub = reader.u32();
-  const opcode = prefixedOpcode(byte, sub);
+  const opcode = prefixedOpcode(prefix, sub);
   if (opcode < 0) {
-    throw unsupported(`unknown instruction 0x${byte.toString(16)} 0x${sub.toString(16)}`, start, context.where());
+    throw unsupported(`unknown instruction 0x${prefix.toString(16)} 0x${sub.toString(16)}`, start, context.where());
   }
   return opcode;
 }
@@ -122,11 +190,15 @@ function readImmediates(
       words[at + WORD_A] = reader.s32();
       return;
     case IMMEDIATE_BLOCK:
-      readBlockType(reader, context);
+      words[at + WORD_A] = readBlockType(reader, context);
       return;
-    case IMMEDIATE_I64:
+    case IMMEDIATE_I64: {
+      const start = reader.position;
       reader.skipSigned(64);
+      words[at + WORD_A] = ((reader.bytes[start] as number) << 25) >> 25; // skipped just now
+      words[at + WORD_B] = reader.position - start;
       return;
+    }
     case IMMEDIATE_F32:
       reader.skip(4);
       return;
@@ -173,7 +245,7 @@ function readRareImmediates(
       reader.u32();
       return;
     case IMMEDIATE_TRY_TABLE:
-      readBlockType(reader, context);
+      words[at + WORD_A] = readBlockType(reader, context);
       readCatchClauses(reader);
       return;
     default:
@@ -199,18 +271,23 @@ function readAlignment(reader: Reader, context: ExpressionContext): number {
   return flags & 0x3f;
 }
 
-function readBlockType(reader: Reader, context: ExpressionContext): void {
+/** Block types that are no index: no result, and one result of a value type. */
+export const BLOCK_TYPE_EMPTY = -1;
+export const BLOCK_TYPE_VALUE = -2;
+
+function readBlockType(reader: Reader, context: ExpressionContext): number {
   const start = reader.position;
   const first = reader.byte();
-  if (first === 0x40) return;
+  if (first === 0x40) return BLOCK_TYPE_EMPTY;
   reader.position = start;
   // Single bytes with the sign bit are value types, all others are type indices.
   if (first >= 0x40 && first < 0x80) {
     readValueType(reader, context.where);
-    return;
+    return BLOCK_TYPE_VALUE;
   }
   const index = reader.s32();
   if (index < 0 || index >= context.typeCount) throw malformed('a block type does not exist', start);
+  return index;
 }
 
 /** Clauses: 0 catch and 1 catch_ref have a tag and a label, 2 catch_all and 3 catch_all_ref a label. */

@@ -17,20 +17,28 @@ const MISC_FIRST = 0x140;
 const ATOMIC_FIRST = 0x180;
 const SIMD_FIRST = 0x200;
 
-// Those that the guard looks at or emits.
+// Those that the guard or the verifier looks at.
 export const OP_UNREACHABLE = 0x00;
 export const OP_BLOCK = 0x02;
 export const OP_LOOP = 0x03;
 export const OP_IF = 0x04;
 export const OP_ELSE = 0x05;
 export const OP_TRY = 0x06;
+export const OP_CATCH = 0x07;
+export const OP_THROW = 0x08;
+export const OP_RETHROW = 0x09;
+export const OP_THROW_REF = 0x0a;
 export const OP_END = 0x0b;
+export const OP_BR = 0x0c;
 export const OP_BR_IF = 0x0d;
+export const OP_BR_TABLE = 0x0e;
+export const OP_RETURN = 0x0f;
 export const OP_CALL = 0x10;
 export const OP_CALL_INDIRECT = 0x11;
 export const OP_RETURN_CALL = 0x12;
 export const OP_RETURN_CALL_INDIRECT = 0x13;
 export const OP_DELEGATE = 0x18;
+export const OP_CATCH_ALL = 0x19;
 export const OP_DROP = 0x1a;
 export const OP_SELECT = 0x1b;
 export const OP_TRY_TABLE = 0x1f;
@@ -95,7 +103,7 @@ export const IMMEDIATE_UNKNOWN = 0;
 /** Known by name, never supported. */
 export const IMMEDIATE_REFUSED = 1;
 export const IMMEDIATE_NONE = 2;
-/** A block type, which stays as it is. */
+/** A block type — a: index of the type, or a BLOCK_TYPE_ constant of instructions.ts. */
 export const IMMEDIATE_BLOCK = 3;
 /** One index — a: index. Of a label, local, global, function, table, tag or segment; which one the instruction says. */
 export const IMMEDIATE_INDEX = 4;
@@ -107,8 +115,9 @@ export const IMMEDIATE_MEMORY = 6;
 export const IMMEDIATE_MEMORY_LANE = 7;
 /** One byte — a. */
 export const IMMEDIATE_BYTE = 8;
-/** Constants — a: low 32 bits, of i32 only. */
+/** Constants — a: the value. */
 export const IMMEDIATE_I32 = 9;
+/** — b: its bytes; a: the value, where that is one. */
 export const IMMEDIATE_I64 = 10;
 export const IMMEDIATE_F32 = 11;
 export const IMMEDIATE_F64 = 12;
@@ -120,7 +129,7 @@ export const IMMEDIATE_REFERENCE_TYPE = 14;
 export const IMMEDIATE_TYPES = 15;
 /** Vector of labels and the default. */
 export const IMMEDIATE_LABELS = 16;
-/** A block type and catch clauses. */
+/** A block type and catch clauses — a: as for a block. */
 export const IMMEDIATE_TRY_TABLE = 17;
 
 /** How an instruction touches memory. Operands are below the result and above the pointer on the stack. */

@@ -35,13 +35,14 @@ export class Reader {
 
   #u32Rest(first: number): number {
     let result = first & 0x7f;
-    for (let shift = 7; shift <= 28; shift += 7) {
+    for (let shift = 7; shift < 28; shift += 7) {
       const byte = this.byte();
-      if (shift === 28 && byte > 0x0f) throw malformed('a number is too long', this.position - 1);
-      result += (byte & 0x7f) * 2 ** shift;
+      result |= (byte & 0x7f) << shift;
       if (byte < 0x80) return result;
     }
-    throw malformed('a number is too long', this.position);
+    const last = this.byte();
+    if (last > 0x0f) throw malformed('a number is too long', this.position - 1);
+    return (result | (last << 28)) >>> 0;
   }
 
   /** A signed LEB128 number of 32 bits. */

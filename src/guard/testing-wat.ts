@@ -3,6 +3,7 @@ import wabt from 'wabt';
 import { guardModule } from './guard.ts';
 import type { HostFunction, TestInstance, TestSpace } from './testing.ts';
 import type { FunctionType, GuardedModule } from './types.ts';
+import { verifyModule } from './verify.ts';
 
 const tools = await wabt();
 
@@ -32,7 +33,7 @@ export interface TestHost {
   readonly call: HostFunction;
 }
 
-/** Assembles, guards and instantiates in a home of its own; initialised unless `init` is false. */
+/** Assembles, guards, verifies and instantiates in a home of its own; initialised unless `init` is false. */
 export function guardText(
   space: TestSpace,
   source: string,
@@ -42,6 +43,7 @@ export function guardText(
   const imports = new Map(Object.entries(host).map(([name, { type }]) => [name, type]));
   const limit = memoryLimitBytes === undefined ? {} : { memoryLimitBytes };
   const guarded = guardModule(assemble(source), { imports, ...limit });
+  verifyModule(guarded, { imports });
   const functions = Object.fromEntries(Object.entries(host).map(([name, { call }]) => [name, call]));
   const instance = space.instantiate(guarded, space.newHome(guarded.layout), functions);
   if (init) instance.init();

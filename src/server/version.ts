@@ -1,6 +1,6 @@
 /**
- * From bytes to a version of a function that can run: guard, compile, run the initialisers once in a template home, make
- * the image of it.
+ * From bytes to a version of a function that can run: guard, verify, compile, run the initialisers once in a template home,
+ * make the image of it. Nothing else makes a module that an executor runs, also of what the store has.
  */
 import { FUNCTION_TABLE } from '../../core/layout.ts';
 import { JordError } from '../errors.ts';
@@ -18,6 +18,7 @@ import { checkFetchAllow } from '../functions/fetch-allow.ts';
 import { moduleVersion } from '../functions/store.ts';
 import { guardModule } from '../guard/guard.ts';
 import { type GuardedModule, type GuardOptions, type HomeLayout, INIT_EXPORT } from '../guard/types.ts';
+import { verifyModule } from '../guard/verify.ts';
 import { statusError } from './errors.ts';
 import type { Executor, Handle, LoadedFunction } from './executor.ts';
 import { classifyFault, type Fault } from './faults.ts';
@@ -68,13 +69,13 @@ const HOMES_MAX = 65535;
 
 /**
  * From bytes to a module that may be instantiated in the address space. There is no other way there, for deploys as for the
- * tests: whoever proves what the guard has made does it here, before V8 gets to see it.
+ * tests: what the guard has made is proven here, and nothing else is handed out.
  *
- * Throws the MODULE_* errors of the guard and BAD_OPTION.
+ * Throws the MODULE_* errors of guard and verifier, and BAD_OPTION.
  */
 export async function prepare(bytes: Uint8Array, options: GuardOptions): Promise<Prepared> {
   const guarded = guardModule(bytes, options);
-  return { guarded, module: await compile(guarded.bytes) };
+  return { guarded, module: await compileVerified(guarded, options.imports) };
 }
 
 /**
@@ -163,6 +164,19 @@ export function discard(executor: Executor, descriptor: number): boolean {
   if (privLib.functionDestroy(descriptor) !== 0) return false;
   executor.forget(descriptor);
   return true;
+}
+
+/** Proves the guarded module while V8 compiles it on other threads. Nothing comes of that unless it is proven. */
+async function compileVerified(guarded: GuardedModule, imports: GuardOptions['imports']): Promise<WebAssembly.Module> {
+  const compiling = compile(guarded.bytes);
+  try {
+    verifyModule(guarded, { imports });
+  } catch (error) {
+    // Nobody waits for it any more.
+    compiling.catch(() => {});
+    throw error;
+  }
+  return compiling;
 }
 
 /** Bytes that the guard has made; V8 refusing them would be an error of the guard. */

@@ -1,0 +1,255 @@
+/**
+ * Pieces of code that the guard emits over and over: the check of an address in a VMA, and the whole translation of a pointer
+ * around it. They are most of a guarded module, so they are recognised as bytes, before they are decoded, and what they do is
+ * known. Only speed is won by that: interpreting them proves the same, and that is what happens to code that differs from
+ * them in any byte. A test compares the two.
+ */
+import { GRANULE_SHIFT, GRANULE_TABLE, VTE_OWNER, VTE_READ_END, VTE_SHIFT, VTE_WRITE_END } from '../../core/layout.ts';
+import type { Pieces } from './instructions.ts';
+import {
+  accessOf,
+  OP_I32_CONST,
+  OP_LOCAL_GET,
+  OP_LOCAL_TEE,
+  OPCODE_COUNT,
+  opcodeNamed,
+  opcodeParts,
+} from './opcodes.ts';
+import type { HomeLayout } from './types.ts';
+import { CHECK_READ, CHECK_WRITE } from './verify-canonical.ts';
+
+/** The check that [$pointer, $pointer + $size) is in a VMA. Uses locals $entry and $granule. */
+export const PIECE_CHECK = 0;
+/** From a pointer on the stack to an address, with the mark of a write or without. Uses $pointer as well. */
+export const PIECE_READ = 1;
+export const PIECE_WRITE = 2;
+
+// Slots: numbers that differ from piece to piece.
+export const SLOT_POINTER = 0;
+export const SLOT_ENTRY = 1;
+export const SLOT_GRANULE = 2;
+export const SLOT_SIZE = 3;
+/** The pointer is in the home if it is below this. */
+export const SLOT_LIMIT = 4;
+/** Offset that is checked and marked. */
+export const SLOT_OFFSET = 5;
+/** What is taken from the address that was checked. */
+export const SLOT_BACK = 6;
+/** VTE_READ_END or VTE_WRITE_END. */
+export const SLOT_END = 7;
+const SLOT_CODE = 8;
+const SLOT_FUNCTION = 9;
+const SLOT_BASE = 10;
+const SLOT_COUNT = 11;
+const SLOT_NAMES = [
+  'pointer',
+  'entry',
+  'granule',
+  'size',
+  'limit',
+  'offset',
+  'back',
+  'end',
+  'code',
+  'function',
+  'base',
+];
+
+/** Not known yet. */
+const EMPTY = -0x8000_0000;
+/** Tokens from here on are slots, written as unsigned or signed numbers; below they are bytes. */
+const TOKEN_UNSIGNED = 0x100;
+const TOKEN_SIGNED = 0x200;
+
+interface Template {
+  readonly piece: number;
+  readonly tokens: Int16Array;
+}
+
+const CHECK = `
+  local.get $pointer
+  local.get $pointer; i32.const ${GRANULE_SHIFT}; i32.shr_u; i32.const 3; i32.shl
+  i64.load ${GRANULE_TABLE}; local.tee $granule
+  i32.wrap_i64; i32.shr_u; i32.const ${VTE_SHIFT}; i32.shl
+  local.get $granule; i64.const 32; i64.shr_u; i32.wrap_i64
+  i32.add; local.set $entry
+  local.get $entry; i32.load ${VTE_OWNER}; local.get $base; i32.ne
+  local.get $pointer; i32.const $size; i32.add; local.get $entry; i32.load $end; i32.gt_u
+  i32.or
+  if
+    local.get $pointer; i32.const $code; local.get $base; call $function
+  end`;
+
+function translation(write: boolean, hasOffset: boolean, { chunkShift, mapOffset }: HomeLayout): string {
+  const add = hasOffset ? 'i32.const $offset; i32.add;' : '';
+  const mark = `
+    local.get $base; local.get $pointer; ${add} i32.const ${chunkShift}; i32.shr_u; i32.add
+    i32.const 1; i32.store8 ${mapOffset}`;
+  return `
+    local.tee $pointer; i32.const $limit; i32.lt_u
+    if i32
+      ${write ? mark : ''}
+      local.get $base; local.get $pointer; i32.add
+    else
+      ${hasOffset ? `local.get $pointer; ${add} local.set $pointer` : ''}
+      ${CHECK}
+      local.get $pointer; i32.const $back; i32.sub
+    end`;
+}
+
+function template(piece: number, text: string): Template {
+  const instructions = text
+    .split(/[;\n]/)
+    .map((part) => part.trim().split(/\s+/))
+    .filter(([name]) => name !== '');
+  return { piece, tokens: Int16Array.from(instructions.flatMap(([name = '', word]) => tokensOf(name, word))) };
+}
+
+function tokensOf(name: string, word: string | undefined): number[] {
+  const opcode = opcodeNamed(name);
+  const [prefix] = opcodeParts(opcode);
+  if (prefix !== 0) throw new Error(`${name} has a prefix`);
+  if (name === 'if') return [opcode, word === 'i32' ? 0x7f : 0x40];
+  if (word === undefined) return [opcode];
+  const access = accessOf(opcode);
+  const alignment = access === undefined ? [] : [31 - Math.clz32(access.sizeBytes)];
+  return [opcode, ...alignment, ...numberTokens(word, name.endsWith('.const'))];
+}
+
+function numberTokens(word: string, isSigned: boolean): number[] {
+  const slot = SLOT_NAMES.indexOf(word.slice(1));
+  if (slot >= 0) return [(isSigned ? TOKEN_SIGNED : TOKEN_UNSIGNED) + slot];
+  let rest = Number(word);
+  const bytes: number[] = [];
+  while (rest >= (isSigned ? 0x40 : 0x80)) {
+    bytes.push((rest & 0x7f) | 0x80);
+    rest >>>= 7;
+  }
+  return [...bytes, rest];
+}
+
+/** What `b` of a piece gives: its slots, SLOT_COUNT words each. */
+export class KnownPieces implements Pieces {
+  a = 0;
+  b = 0;
+  readonly begins = new Uint8Array(OPCODE_COUNT);
+  /** Slots of all pieces of the body; those of a piece are from its `b` on. */
+  slots = new Int32Array(SLOT_COUNT * 64);
+  #count = 0;
+  readonly #checks: readonly Template[];
+  readonly #translations: readonly Template[];
+  readonly #addedFirst: number;
+  #base = 0;
+  /** Where `#number` ended. */
+  #behind = 0;
+
+  constructor(layout: HomeLayout, addedFirst: number) {
+    this.#addedFirst = addedFirst;
+    this.#checks = [template(PIECE_CHECK, CHECK)];
+    this.#translations = [
+      template(PIECE_READ, translation(false, true, layout)),
+      template(PIECE_READ, translation(false, false, layout)),
+      template(PIECE_WRITE, translation(true, true, layout)),
+      template(PIECE_WRITE, translation(true, false, layout)),
+    ];
+    this.begins[OP_LOCAL_GET] = 1;
+    this.begins[OP_LOCAL_TEE] = 1;
+  }
+
+  /** Begins a body whose local `base` holds base. */
+  begin(base: number): void {
+    this.#count = 0;
+    this.#base = base;
+  }
+
+  match(bytes: Uint8Array, position: number, end: number): number {
+    const isGet = bytes[position] === OP_LOCAL_GET;
+    // Most that are none are found out by the instruction behind the first one.
+    let second = position + 1;
+    while ((bytes[second] as number) >= 0x80) second += 1;
+    if (bytes[second + 1] !== (isGet ? OP_LOCAL_GET : OP_I32_CONST)) return -1;
+    const templates = isGet ? this.#checks : this.#translations;
+    for (const { piece, tokens } of templates) {
+      const behind = this.#matchTokens(tokens, bytes, position, end);
+      if (behind < 0 || !this.#isWhole()) continue;
+      this.a = piece;
+      this.b = this.#count * SLOT_COUNT;
+      this.#count += 1;
+      return behind;
+    }
+    return -1;
+  }
+
+  /** Reads the slots of a piece; the byte behind it, or -1 when it is another one. */
+  #matchTokens(tokens: Int16Array, bytes: Uint8Array, position: number, end: number): number {
+    const first = this.#count * SLOT_COUNT;
+    if (first + SLOT_COUNT > this.slots.length) this.#grow();
+    const { slots } = this;
+    slots.fill(EMPTY, first, first + SLOT_COUNT);
+    let at = position;
+    for (let i = 0; i < tokens.length; i += 1) {
+      if (at >= end) return -1;
+      const token = tokens[i] as number; // inside the table
+      if (token < TOKEN_UNSIGNED) {
+        if (bytes[at] !== token) return -1;
+        at += 1;
+        continue;
+      }
+      const number = this.#number(bytes, at, end, token >= TOKEN_SIGNED);
+      if (number === EMPTY) return -1;
+      at = this.#behind;
+      const slot = first + (token & 0xff);
+      if (slots[slot] === EMPTY) slots[slot] = number;
+      else if (slots[slot] !== number) return -1;
+    }
+    return at;
+  }
+
+  /** A LEB128 number as i32; what is longer than four bytes is not recognised. */
+  #number(bytes: Uint8Array, position: number, end: number, isSigned: boolean): number {
+    let at = position;
+    let number = 0;
+    for (let shift = 0; shift < 28 && at < end; shift += 7) {
+      const byte = bytes[at] as number; // within bounds
+      at += 1;
+      number |= (byte & 0x7f) << shift;
+      if (byte < 0x80) {
+        this.#behind = at;
+        const unused = 25 - shift;
+        return isSigned ? (number << unused) >> unused : number;
+      }
+    }
+    return EMPTY;
+  }
+
+  /** Whether the slots make sense together; if not, the code is interpreted, and found wrong or not. */
+  #isWhole(): boolean {
+    const first = this.#count * SLOT_COUNT;
+    const { slots } = this;
+    const slot = (number: number): number => slots[first + number] as number;
+    const pointer = slot(SLOT_POINTER);
+    const entry = slot(SLOT_ENTRY);
+    const granule = slot(SLOT_GRANULE);
+    const size = slot(SLOT_SIZE);
+    const checkedBy = slot(SLOT_FUNCTION) - this.#addedFirst;
+    if (slot(SLOT_OFFSET) === EMPTY) slots[first + SLOT_OFFSET] = 0;
+    // A check by itself has no limit.
+    const hasLimit = slot(SLOT_LIMIT) === EMPTY || slot(SLOT_LIMIT) >= 0;
+    return (
+      hasLimit &&
+      pointer !== entry &&
+      pointer !== granule &&
+      entry !== granule &&
+      slot(SLOT_BASE) === this.#base &&
+      size === (slot(SLOT_CODE) & 0xff) &&
+      ((checkedBy === CHECK_READ && slot(SLOT_END) === VTE_READ_END) ||
+        (checkedBy === CHECK_WRITE && slot(SLOT_END) === VTE_WRITE_END))
+    );
+  }
+
+  #grow(): void {
+    const slots = new Int32Array(2 * this.slots.length);
+    slots.set(this.slots);
+    this.slots = slots;
+  }
+}
