@@ -1,13 +1,11 @@
 /** For tests of the verifier: a guarded module with a function whose body is written by hand. */
 import {
   CONTROL_NOW_MS,
-  GRANULE_SHIFT,
-  GRANULE_TABLE,
   HOME_DEADLINE_MS,
-  VTE_OWNER,
-  VTE_READ_END,
-  VTE_SHIFT,
-  VTE_WRITE_END,
+  HOME_LAST_READ_LENGTH,
+  HOME_LAST_READ_START,
+  HOME_LAST_WRITE_LENGTH,
+  HOME_LAST_WRITE_START,
 } from '../../core/layout.ts';
 import { guardModule } from './guard.ts';
 import { assembleBody, functionNamed, openModule, withBody } from './testing-edit.ts';
@@ -85,21 +83,13 @@ export const ENTRY_CHECK = `
   local.get 2; i32.load ${HOME_DEADLINE_MS}; i32.const 0; i32.load ${CONTROL_NOW_MS}; i32.sub; i32.const 0; i32.le_s
   if; local.get 2; call ${FUNCTIONS.interrupted}; end`;
 
-/** Sets local `entry` to the VTE of the address in a local; local 5 is an i64. */
-export function findEntry(address: number, entry = 4): string {
-  return `
-    local.get ${address}; local.get ${address}; i32.const ${GRANULE_SHIFT}; i32.shr_u; i32.const 3; i32.shl
-    i64.load ${GRANULE_TABLE}; local.tee 5; i32.wrap_i64; i32.shr_u; i32.const ${VTE_SHIFT}; i32.shl
-    local.get 5; i64.const 32; i64.shr_u; i32.wrap_i64; i32.add; local.set ${entry}`;
-}
-
-/** Checks [e, e + size) inline, e in a local; local 4 gets the VTE. */
+/** Checks [e, e + size), e in a local: inline where the size is one byte of code. */
 export function checkVma(address: number, size: number, write: boolean): string {
+  if (size >= 64) return callCheck(address, size, write);
   return `
-    ${findEntry(address)}
-    local.get 4; i32.load ${VTE_OWNER}; local.get 2; i32.ne
-    local.get ${address}; i32.const ${size}; i32.add; local.get 4; i32.load ${write ? VTE_WRITE_END : VTE_READ_END}; i32.gt_u
-    i32.or
+    local.get ${address}; local.get 2; i32.load ${write ? HOME_LAST_WRITE_START : HOME_LAST_READ_START}; i32.sub
+    i64.extend_i32_u; i64.const ${size}; i64.add
+    local.get 2; i64.load32_u ${write ? HOME_LAST_WRITE_LENGTH : HOME_LAST_READ_LENGTH}; i64.gt_u
     if
       ${callCheck(address, size, write)}
     end`;

@@ -27,9 +27,6 @@ import {
   OP_I32_SHL,
   OP_I32_SHR_U,
   OP_I32_SUB,
-  OP_I32_WRAP_I64,
-  OP_I64_CONST,
-  OP_I64_SHR_U,
   OP_IF,
   OP_LOCAL_GET,
   OP_LOCAL_SET,
@@ -57,10 +54,9 @@ export const GET = 2;
 export const SET = 3;
 export const TEE = 4;
 export const CONSTANT = 5;
-export const LONG_CONSTANT = 6;
 /** Computes something that the verifier understands. */
 export const BINARY = 7;
-export const UNARY = 8;
+export const IS_ZERO = 8;
 export const ACCESS = 9;
 export const BLOCK = 10;
 /** `else`, and the handlers of `try`. */
@@ -91,10 +87,9 @@ setActions(GET, [OP_LOCAL_GET]);
 setActions(SET, [OP_LOCAL_SET]);
 setActions(TEE, [OP_LOCAL_TEE]);
 setActions(CONSTANT, [OP_I32_CONST]);
-setActions(LONG_CONSTANT, [OP_I64_CONST]);
-setActions(BINARY, [OP_I32_ADD, OP_I32_SUB, OP_I32_AND, OP_I32_OR, OP_I32_SHL, OP_I32_SHR_U, OP_I64_SHR_U]);
+setActions(BINARY, [OP_I32_ADD, OP_I32_SUB, OP_I32_AND, OP_I32_OR, OP_I32_SHL, OP_I32_SHR_U]);
 setActions(BINARY, [OP_I32_LT_U, OP_I32_GT_U, OP_I32_LE_U, OP_I32_GE_U, OP_I32_EQ, OP_I32_NE]);
-setActions(UNARY, [OP_I32_EQZ, OP_I32_WRAP_I64]);
+setActions(IS_ZERO, [OP_I32_EQZ]);
 setActions(BLOCK, [OP_BLOCK, OP_LOOP, OP_IF, OP_TRY, OP_TRY_TABLE]);
 setActions(NEXT_PART, [OP_ELSE, OP_CATCH, OP_CATCH_ALL]);
 setActions(END, [OP_END, OP_DELEGATE]);

@@ -12,7 +12,6 @@ import {
   checkVma,
   ENTRY_CHECK,
   FUNCTIONS,
-  findEntry,
   mark,
   SUBJECT,
   translate,
@@ -164,38 +163,74 @@ describe('addresses', () => {
 
 describe('checks of a VMA', () => {
   const load = 'local.get 0; i32.load';
-  const owned = `local.get 4; i32.load ${L.VTE_OWNER}; local.get 2; i32.ne; if; unreachable; end`;
-  const ends = (end: number, size = 4, address = 0, entry = 4): string =>
-    `local.get ${address}; i32.const ${size}; i32.add; local.get ${entry}; i32.load ${end}; i32.gt_u; if; unreachable; end`;
 
-  test('one half of it', () => {
-    verifyBody(`${findEntry(0)}; ${owned}; ${ends(L.VTE_READ_END)}; ${load}`);
-    refused(`${findEntry(0)}; ${owned}; ${load}`, /without a check/);
-    refused(`${findEntry(0)}; ${ends(L.VTE_READ_END)}; ${load}`, /without a check/);
-    refused(`${findEntry(0)}; ${load}`, /without a check/);
+  test('anything but the check as it is', () => {
+    const form = checkVma(0, 4, false);
+    verifyBody(`${form}; ${load}`);
+    const changes: readonly (readonly [string, string])[] = [
+      [`i32.load ${L.HOME_LAST_READ_START}`, `i32.load ${L.HOME_LAST_WRITE_START}`],
+      [`i32.load ${L.HOME_LAST_READ_START}`, `i32.load ${L.HOME_LAST_READ_LENGTH}`],
+      [`i32.load ${L.HOME_LAST_READ_START}`, `i32.load ${L.HOME_GLOBALS}`],
+      [`i64.load32_u ${L.HOME_LAST_READ_LENGTH}`, `i64.load32_u ${L.HOME_LAST_WRITE_LENGTH}`],
+      [`i64.load32_u ${L.HOME_LAST_READ_LENGTH}`, `i64.load ${L.HOME_LAST_READ_LENGTH}`],
+      [`i64.load32_u ${L.HOME_LAST_READ_LENGTH}`, `i64.load32_s ${L.HOME_LAST_READ_LENGTH}`],
+      [`i64.load32_u ${L.HOME_LAST_READ_LENGTH}`, `i64.load32_u ${L.HOME_GLOBALS}`],
+      ['i64.gt_u', 'i64.ge_u'],
+      ['i64.gt_u', 'i64.gt_s'],
+      ['i64.gt_u', 'i64.lt_u'],
+      ['i64.gt_u', 'i64.eq'],
+      ['i64.extend_i32_u', 'i64.extend_i32_s'],
+      ['i32.sub', 'i32.add'],
+      ['i32.sub', 'i32.xor'],
+      ['i64.add', 'i64.sub'],
+      ['i64.add', 'i64.mul'],
+      ['i64.const 4', 'i64.const 3'],
+      ['i64.const 4', 'i64.const 0'],
+      ['i64.const 4', 'i64.const -4'],
+      ['i32.const 4', 'i32.const 3'],
+      ['i32.const 4', 'i32.const 8'],
+      [`call ${FUNCTIONS.checkRead}`, `call ${FUNCTIONS.checkWrite}`],
+      [`call ${FUNCTIONS.checkRead}`, 'drop; drop; drop'],
+    ];
+    for (const [from, to] of changes) {
+      assert.ok(form.includes(from), from);
+      refused(`${form.replace(from, to)}; ${load}`, /./);
+      // The last place, where there are two.
+      const at = form.lastIndexOf(from);
+      refused(`${form.slice(0, at)}${to}${form.slice(at + from.length)}; ${load}`, /./);
+    }
+    const lines = form.split(/[;\n]/).filter((line) => line.trim() !== '');
+    for (const at of lines.keys()) {
+      if (at > 0) refused(`${lines.toSpliced(at, 0, 'nop').join(';')}; ${load}`, /header|without a check/);
+    }
   });
 
-  test('the end before the owner is known', () => {
-    refused(`${findEntry(0)}; ${ends(L.VTE_READ_END)}; ${owned}; ${load}`, /without a check/);
+  test('of an address that is set in between, or that is base', () => {
+    const form = checkVma(0, 4, false);
+    refused(`${form}; local.get 1; local.set 0; ${load}`, /without a check/);
+    refused(`${form.replace(/local.get 0;/, 'local.get 1; local.tee 0;')}; ${load}`, /header/);
+    refused(`${checkVma(2, 4, false)}; i32.const 0`, /header|computation/);
+    verifyBody(`local.get 1; local.set 3; ${checkVma(3, 4, false)}; local.get 1; i32.load`);
+  });
+
+  test('one half of it: on one path, or of a look-up by hand', () => {
+    refused(`local.get 1; if; ${checkVma(0, 4, false)}; end; ${load}`, /without a check/);
+    refused(
+      `local.get 0; i32.const ${L.GRANULE_SHIFT}; i32.shr_u; i32.const 3; i32.shl; i64.load ${L.GRANULE_TABLE}; drop; ${load}`,
+      /without a check/,
+    );
   });
 
   test('the permission for reading, and a write', () => {
     const store = 'local.get 0; local.get 1; i32.store; i32.const 0';
-    verifyBody(`${findEntry(0)}; ${owned}; ${ends(L.VTE_WRITE_END)}; ${store}`);
-    refused(`${findEntry(0)}; ${owned}; ${ends(L.VTE_READ_END)}; ${store}`, /without a check/);
+    verifyBody(`${checkVma(0, 4, true)}; ${store}`);
+    verifyBody(`${checkVma(0, 4, true)}; ${load}`);
     refused(`${checkVma(0, 4, false)}; ${store}`, /without a check/);
     refused(`${callCheck(0, 4, false)}; ${store}`, /without a check/);
-    refused(`${findEntry(0)}; ${owned}; ${ends(L.VTE_END)}; ${load}`, /read of the VMA table/);
     refused(`${checkVma(0, 4, false)}; local.get 0; local.get 1; i32.atomic.rmw.add`, /without a check/);
   });
 
-  test('the entry of another address', () => {
-    refused(`${findEntry(1)}; ${owned}; ${ends(L.VTE_READ_END)}; ${load}`, /without a check/);
-    refused(`${findEntry(1)}; ${owned}; ${findEntry(0)}; ${ends(L.VTE_READ_END)}; ${load}`, /without a check/);
-    refused(
-      `${findEntry(0)}; ${owned}; ${findEntry(1, 3)}; ${ends(L.VTE_READ_END, 4, 0, 3)}; ${load}`,
-      /without a check/,
-    );
+  test('the check of another address', () => {
     refused(`${checkVma(1, 4, false)}; ${load}`, /without a check/);
   });
 
@@ -204,7 +239,7 @@ describe('checks of a VMA', () => {
     refused(`${checkVma(0, 4, false)}; local.get 0; i32.load 1`, /without a check/);
     refused(`${checkVma(0, 4, false)}; local.get 0; i32.const 1; i32.sub; i32.load`, /without a check/);
     verifyBody(`${checkVma(0, 4, false)}; local.get 0; i32.const 1; i32.sub; i32.load 1`);
-    refused(`${checkVma(0, -4, false)}; ${load}`, /without a check/);
+    refused(`${checkVma(0, -4, false)}; ${load}`, /read of the header/);
     refused(`local.get 0; local.get 1; local.get 2; call ${FUNCTIONS.checkRead}; ${load}`, /no constant/);
     refused(
       `local.get 0; i32.const 0x304; local.get 2; call ${FUNCTIONS.checkRead}; local.get 0; i64.load; drop; i32.const 0`,
@@ -229,14 +264,6 @@ describe('checks of a VMA', () => {
   test('what was checked before a call', () => {
     const call = `i32.const 8; local.get 2; call ${FUNCTIONS.argbufNew}; drop`;
     refused(`${ENTRY_CHECK}; ${checkVma(0, 4, false)}; ${call}; ${load}`, /without a check/);
-    refused(
-      `${ENTRY_CHECK}; ${findEntry(0)}; ${call}; ${owned}; ${ends(L.VTE_READ_END)}; ${load}`,
-      /found before a call/,
-    );
-    refused(
-      `${ENTRY_CHECK}; ${findEntry(0)}; ${owned}; ${call}; ${ends(L.VTE_READ_END)}; ${load}`,
-      /found before a call/,
-    );
     refused(`${ENTRY_CHECK}; ${checkVma(0, 4, false)}; local.get 1; if; ${call}; end; ${load}`, /without a check/);
     refused(
       `${ENTRY_CHECK}; ${checkVma(0, 4, false)}
@@ -250,34 +277,6 @@ describe('checks of a VMA', () => {
     );
     // The functions of the guard change no permission.
     verifyBody(`${checkVma(0, 4, false)}; local.get 1; local.get 2; call ${FUNCTIONS.grow}; drop; ${load}`);
-  });
-
-  test('halves of two granule entries', () => {
-    const granule = `local.get 0; i32.const ${L.GRANULE_SHIFT}; i32.shr_u; i32.const 3; i32.shl; i64.load ${L.GRANULE_TABLE}`;
-    refused(
-      `local.get 0; ${granule}; i32.wrap_i64; i32.shr_u; i32.const ${L.VTE_SHIFT}; i32.shl
-       ${granule}; i64.const 32; i64.shr_u; i32.wrap_i64; i32.add; local.set 4
-       ${owned}; ${ends(L.VTE_READ_END)}; ${load}`,
-      /computation/,
-    );
-  });
-
-  test('another look-up', () => {
-    const lookUp = (text: string): string => `${text}; local.set 4; ${owned}; ${ends(L.VTE_READ_END)}; ${load}`;
-    const granule = (shift: number, scale: number, table: number, local = 0): string =>
-      `local.get ${local}; i32.const ${shift}; i32.shr_u; i32.const ${scale}; i32.shl; i64.load ${table}; local.set 5`;
-    const index = (local: number, scale: number): string =>
-      `local.get ${local}; local.get 5; i32.wrap_i64; i32.shr_u; i32.const ${scale}; i32.shl`;
-    const bias = (shift: number): string => `local.get 5; i64.const ${shift}; i64.shr_u; i32.wrap_i64; i32.add`;
-    verifyBody(lookUp(`${granule(24, 3, L.GRANULE_TABLE)}; ${index(0, 5)}; ${bias(32)}`));
-    refused(lookUp(`${granule(23, 3, L.GRANULE_TABLE)}; ${index(0, 5)}; ${bias(32)}`), /without a check/);
-    refused(lookUp(`${granule(24, 2, L.GRANULE_TABLE)}; ${index(0, 5)}; ${bias(32)}`), /without a check/);
-    refused(lookUp(`${granule(24, 3, L.GRANULE_TABLE + 8)}; ${index(0, 5)}; ${bias(32)}`), /without a check/);
-    refused(lookUp(`${granule(24, 3, L.GRANULE_TABLE, 1)}; ${index(0, 5)}; ${bias(32)}`), /computation/);
-    refused(lookUp(`${granule(24, 3, L.GRANULE_TABLE)}; ${index(1, 5)}; ${bias(32)}`), /computation/);
-    refused(lookUp(`${granule(24, 3, L.GRANULE_TABLE)}; ${index(0, 4)}; ${bias(32)}`), /computation/);
-    refused(lookUp(`${granule(24, 3, L.GRANULE_TABLE)}; ${index(0, 5)}; ${bias(31)}`), /computation/);
-    refused(lookUp(`${granule(24, 3, L.GRANULE_TABLE)}; ${index(0, 5)}; i32.const 0; i32.add`), /computation/);
   });
 });
 
@@ -482,25 +481,17 @@ describe('header and tables', () => {
     verifyBody(`local.get 2; local.get 0; i32.store ${L.HOME_GLOBALS + globalsSize - 4}; i32.const 0`);
   });
 
-  test('what is found there stays there', () => {
-    const found = (use: string): string => `${findEntry(0)}; ${use}`;
-    for (const use of [
-      'local.get 4',
-      'local.get 5; i32.wrap_i64',
-      'local.get 5; i64.const 32; i64.shr_u; i32.wrap_i64',
-      `local.get 4; i32.load ${L.VTE_OWNER}`,
-      `local.get 4; i32.load ${L.VTE_READ_END}`,
-      `local.get 4; i32.load ${L.VTE_OWNER}; local.get 2; i32.eq`,
-      `local.get 4; i32.load ${L.VTE_OWNER}; local.get 1; i32.eq`,
-      `local.get 1; local.get 4; i32.load ${L.VTE_READ_END}; i32.le_u`,
-      `local.get 4; i32.load ${L.VTE_READ_END}; local.get 4; i32.load ${L.VTE_WRITE_END}; i32.eq`,
+  test('the VMA that was looked up last stays there', () => {
+    for (const place of [
+      L.HOME_LAST_READ_START,
+      L.HOME_LAST_READ_LENGTH,
+      L.HOME_LAST_WRITE_START,
+      L.HOME_LAST_WRITE_LENGTH,
     ]) {
-      refused(found(use), /not the function's own|computation|result/);
+      refused(`local.get 2; i32.load ${place}`, /read of the header/);
+      refused(`local.get 2; i64.load32_u ${place}; drop; i32.const 0`, /read of the header/);
+      refused(`local.get 2; local.get 0; i32.store ${place}; i32.const 0`, /header/);
     }
-    refused(found(`local.get 4; i32.load ${L.VTE_START}`), /read of the VMA table/);
-    refused(found(`local.get 4; i64.load ${L.VTE_OWNER}; drop; i32.const 0`), /VMA table/);
-    refused(found(`local.get 4; local.get 1; i32.store ${L.VTE_OWNER}; i32.const 0`), /no address of the function/);
-    refused(found(`local.get 4; i32.const 4; i32.add; i32.load`), /computation/);
   });
 
   test('a fault is recorded and traps, or not at all', () => {

@@ -28,11 +28,17 @@ import {
   HOME_GRANT_TABLE_A,
   HOME_GRANT_TABLE_B,
   HOME_INVOCATION,
+  HOME_LAST_READ_LENGTH,
+  HOME_LAST_READ_START,
+  HOME_LAST_WRITE_LENGTH,
+  HOME_LAST_WRITE_START,
   HOME_MEMORY_PAGES,
   INVOCATION_CANCELLED,
+  VTE_CLASS_MASK,
   VTE_OWNER,
   VTE_READ_END,
   VTE_SHIFT,
+  VTE_START,
   VTE_WRITE_END,
 } from '../../core/layout.ts';
 import { BLOCK_TYPE_EMPTY, BLOCK_TYPE_VALUE, type InstructionList, WORD_A, WORD_B, WORDS } from './instructions.ts';
@@ -42,6 +48,7 @@ import {
   IMMEDIATE_INDEX_PAIR,
   IMMEDIATE_NONE,
   immediates,
+  OP_I32_LOAD,
   OP_I32_LOAD8_U,
   opcodeNamed,
 } from './opcodes.ts';
@@ -57,6 +64,10 @@ const ADDED_FIRST = -0x7000_0000;
 /** Stand for the number of a data segment and the place of its flag. */
 const SEGMENT = -0x6000_0000;
 const FLAG = -0x6000_0001;
+/** Stand for the local that holds an address, the size of an access, and its code. */
+const ADDRESS = -0x6000_0002;
+const SIZE = -0x6000_0003;
+const CODE = -0x6000_0004;
 
 /** Places of the functions that the guard adds, from the first of them on. */
 export const CHECK_READ = 0;
@@ -71,6 +82,10 @@ export const GROW = 8;
 export const INTERRUPTED = 9;
 /** One for each data segment, then `jord:init`. */
 export const INIT_SEGMENT_FIRST = 10;
+
+const end = (write: boolean): number => (write ? VTE_WRITE_END : VTE_READ_END);
+const lastStart = (write: boolean): number => (write ? HOME_LAST_WRITE_START : HOME_LAST_READ_START);
+const lastLength = (write: boolean): number => (write ? HOME_LAST_WRITE_LENGTH : HOME_LAST_READ_LENGTH);
 
 const ADDED_NAMES: ReadonlyMap<string, number> = new Map([
   ['$check-read', CHECK_READ],
@@ -108,6 +123,9 @@ function canonicalWord(word: string): number {
   if (word === 'i32') return BLOCK_TYPE_VALUE;
   if (word === 'segment') return SEGMENT;
   if (word === 'flag') return FLAG;
+  if (word === 'address') return ADDRESS;
+  if (word === 'size') return SIZE;
+  if (word === 'code') return CODE;
   const added = ADDED_NAMES.get(word);
   if (added !== undefined) return ADDED_FIRST + added;
   const value = Number(word);
@@ -166,6 +184,54 @@ export const DEADLINE_CHECKS: readonly Canonical[] = [
     if; local.get base; call $interrupted; unreachable; end
     end`),
 ];
+
+const vmaCheck = (write: boolean): Canonical =>
+  canonical(`local.get address; local.get base; i32.load ${lastStart(write)}; i32.sub; i64.extend_i32_u
+    i64.const size; i64.add; local.get base; i64.load32_u ${lastLength(write)}; i64.gt_u
+    if
+      local.get address; i32.const code; local.get base; call $check-${write ? 'write' : 'read'}
+    end`);
+
+/**
+ * The check of an address in a VMA: behind it [address, address + size) is in one VMA that may be read, or written. access.ts has
+ * the proof.
+ */
+const VMA_CHECKS: readonly Canonical[] = [vmaCheck(false), vmaCheck(true)];
+const SIZE_AT = 5;
+const CODE_AT = 12;
+
+/** What a check of an address in a VMA is about. */
+export interface VmaCheck {
+  address: number;
+  sizeBytes: number;
+  write: boolean;
+}
+
+/** How many instructions the check has that begins here, and what it is about in `found`; 0 when there is none. */
+export function vmaCheckAt(
+  list: InstructionList,
+  first: number,
+  base: number,
+  addedFirst: number,
+  found: VmaCheck,
+): number {
+  const { words, count } = list;
+  const word = (instruction: number): number => words[(first + instruction) * WORDS + WORD_A] as number;
+  for (const [i, form] of VMA_CHECKS.entries()) {
+    if (first + canonicalLength(form) > count || words[(first + 2) * WORDS] !== OP_I32_LOAD) continue;
+    const address = word(0);
+    const size = word(SIZE_AT);
+    const code = word(CODE_AT);
+    const wanted = form.map((w) => (w === ADDRESS ? address : w === SIZE ? size : w === CODE ? code : w));
+    if (address === base || size < 1 || size !== (code & 0xff)) continue;
+    if (!standsAt(wanted, list, first, base, addedFirst)) continue;
+    found.address = address;
+    found.sizeBytes = size;
+    found.write = i === 1;
+    return canonicalLength(form);
+  }
+  return 0;
+}
 
 /** Locals of a canonical body, behind the parameters. */
 export interface CanonicalFunction {
@@ -230,9 +296,10 @@ function fault(kind: number, address: number, access: string): string {
     unreachable`;
 }
 
-const end = (write: boolean): number => (write ? VTE_WRITE_END : VTE_READ_END);
-
-/** (e, code, base): returns only if [e, e + (code & 0xff)) is in one VMA that may be read, or written. */
+/**
+ * (e, code, base): returns only if [e, e + (code & 0xff)) is in one VMA that may be read, or written; that VMA is then the one
+ * in HOME_LAST_….
+ */
 function check(write: boolean): CanonicalFunction {
   return added(
     `jord:check-${write ? 'write' : 'read'}`,
@@ -244,7 +311,10 @@ function check(write: boolean): CanonicalFunction {
      i32.and; i32.eqz
      if
        ${fault(FAULT_ACCESS, 0, 'local.get 1')}
-     end`,
+     end
+     local.get base; local.get 3; i32.load ${VTE_START}; i32.const ${~VTE_CLASS_MASK}; i32.and; i32.store ${lastStart(write)}
+     local.get base; local.get 3; i32.load ${end(write)}; local.get base; i32.load ${lastStart(write)}; i32.sub
+     i32.store ${lastLength(write)}`,
   );
 }
 

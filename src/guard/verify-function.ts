@@ -11,7 +11,6 @@ import {
   HOME_FAULT_ACCESS,
   HOME_FAULT_ADDRESS,
   HOME_FAULT_KIND,
-  VTE_WRITE_END,
 } from '../../core/layout.ts';
 import { LIMITS, tooLarge, unproven } from './errors.ts';
 import {
@@ -39,7 +38,6 @@ import {
   OP_I32_AND,
   OP_I32_CONST,
   OP_I32_EQ,
-  OP_I32_EQZ,
   OP_I32_GE_U,
   OP_I32_GT_U,
   OP_I32_LE_U,
@@ -50,7 +48,6 @@ import {
   OP_I32_SHR_U,
   OP_I32_STORE,
   OP_I32_SUB,
-  OP_I64_SHR_U,
   OP_IF,
   OP_LOCAL_GET,
   OP_LOOP,
@@ -87,18 +84,16 @@ import {
   GROW,
   INIT_SEGMENT_FIRST,
   standsAt,
+  type VmaCheck,
+  vmaCheckAt,
 } from './verify-canonical.ts';
 import * as block from './verify-flow.ts';
 import { Loops } from './verify-loops.ts';
 import { MemoryInstructions } from './verify-memory.ts';
 import {
   KnownPieces,
-  PIECE_CHECK,
   PIECE_WRITE,
   SLOT_BACK,
-  SLOT_END,
-  SLOT_ENTRY,
-  SLOT_GRANULE,
   SLOT_LIMIT,
   SLOT_OFFSET,
   SLOT_POINTER,
@@ -108,13 +103,11 @@ import { skipDeadCode } from './verify-skip.ts';
 import { HOME_MAX, Translations } from './verify-translations.ts';
 import {
   KIND_CONSTANT,
-  KIND_LONG,
   KIND_OPAQUE,
   KIND_TRANSLATED,
   VALUE_ANY,
   VALUE_BASE,
   VALUE_MIXED,
-  VALUE_POISON,
   Values,
 } from './verify-values.ts';
 
@@ -167,6 +160,7 @@ export class FunctionVerifier {
   readonly #reader: Reader;
   readonly #labels = new Set<number>();
   readonly #pieces: KnownPieces;
+  readonly #vmaCheck: VmaCheck = { address: 0, sizeBytes: 0, write: false };
   #function = 0;
   /** The local that holds `base`. */
   #base = 0;
@@ -185,7 +179,7 @@ export class FunctionVerifier {
     this.#translations = new Translations(this.#values);
     this.#flow = new block.Flow(this.#values, this.#translations);
     this.#proof = new AccessProof(this.#values, this.#translations, layout);
-    this.#arithmetic = new Arithmetic(this.#values, this.#translations, this.#proof);
+    this.#arithmetic = new Arithmetic(this.#values, this.#translations);
     this.#memory = new MemoryInstructions(this.#values, this.#proof, layout);
     this.#reader = new Reader(bytes, 0, bytes.length);
     this.#pieces = new KnownPieces(layout, context.addedFirst);
@@ -236,7 +230,7 @@ export class FunctionVerifier {
         case action.GET: {
           const local = words[at + WORD_A] as number;
           const value = locals[local] as number;
-          if (local === this.#base) at = this.#skipDeadlineCheck(at);
+          at = local === this.#base ? this.#skipDeadlineCheck(at) : this.#skipVmaCheck(at);
           if (at !== this.#at) continue;
           flow.push(value > VALUE_MIXED && local < this.#localCount ? value : this.#readLocal(local));
           break;
@@ -352,8 +346,6 @@ export class FunctionVerifier {
         return arithmetic.shiftLeft(x, y);
       case OP_I32_SHR_U:
         return arithmetic.shiftRight(x, y);
-      case OP_I64_SHR_U:
-        return arithmetic.shiftRightLong(x, y);
       default:
         return arithmetic.compare(COMPARISONS.get(opcode) ?? COMPARE_NOT_EQUAL, x, y);
     }
@@ -393,23 +385,17 @@ export class FunctionVerifier {
     const flow = this.#flow;
     const pointerLocal = slot(SLOT_POINTER);
     const size = slot(SLOT_SIZE);
-    const write = slot(SLOT_END) === VTE_WRITE_END;
-    if (piece !== PIECE_CHECK) this.#tee(pointerLocal);
-    const pointer = piece === PIECE_CHECK ? this.#readLocal(pointerLocal) : this.#pop();
+    const write = piece === PIECE_WRITE;
+    this.#tee(pointerLocal);
+    const pointer = this.#pop();
     if (values.isSecret(pointer)) throw this.#refuse("a pointer that is not the function's own");
-    this.#write(slot(SLOT_ENTRY), VALUE_POISON);
-    this.#write(slot(SLOT_GRANULE), VALUE_POISON);
-    if (piece === PIECE_CHECK) {
-      this.#proof.setChecked(pointer, size, write, flow.epoch);
-      return;
-    }
     const offset = slot(SLOT_OFFSET);
     const back = slot(SLOT_BACK);
     const limit = slot(SLOT_LIMIT);
     if (offset !== 0) this.#write(pointerLocal, VALUE_MIXED);
     const translation = translations.select(pointer, limit, (offset - back) | 0, flow.epoch);
     translations.setChecked(translation, back, size, write);
-    if (piece === PIECE_WRITE) {
+    if (write) {
       const most = translations.get(translation, HOME_MAX) + offset;
       const isInMap = offset >= 0 && most < this.#proof.mapEnd;
       if (translations.canBeHome(translation) && !isInMap)
@@ -462,19 +448,26 @@ export class FunctionVerifier {
     return at;
   }
 
+  /** The same at a `local.get` of another local, for the check of an address in a VMA. */
+  #skipVmaCheck(at: number): number {
+    if (!this.#isAt(at + WORDS, OP_LOCAL_GET, this.#base)) return at;
+    const found = this.#vmaCheck;
+    const length = vmaCheckAt(this.#list, at / WORDS, this.#base, this.#context.addedFirst, found);
+    if (length === 0) return at;
+    const address = this.#readLocal(found.address);
+    if (this.#values.isSecret(address)) throw this.#refuse("an address that is not the function's own");
+    this.#proof.setChecked(address, found.sizeBytes, found.write, this.#flow.epoch);
+    return at + length * WORDS;
+  }
+
   // Control. Each method returns the place of the last instruction that was dealt with.
 
   #control(opcode: number, at: number): number {
     const a = this.#words[at + WORD_A] as number;
     switch (action.actions[opcode]) {
-      case action.LONG_CONSTANT:
-        this.#flow.push(this.#words[at + WORD_B] === 1 ? this.#values.make(KIND_LONG, a, 0) : VALUE_ANY);
+      case action.IS_ZERO:
+        this.#flow.push(this.#allowed(this.#arithmetic.isZero(this.#pop())));
         return at;
-      case action.UNARY: {
-        const x = this.#pop();
-        this.#flow.push(this.#allowed(opcode === OP_I32_EQZ ? this.#arithmetic.isZero(x) : this.#arithmetic.wrap(x)));
-        return at;
-      }
       case action.BLOCK:
         this.#open(opcode, at, a);
         return this.#goOn(at);
@@ -525,7 +518,7 @@ export class FunctionVerifier {
       const condition = this.#pop();
       this.#forgetParameters(parameters);
       flow.open(block.BLOCK_IF, parameters, results, condition);
-      flow.isReachable = this.#arithmetic.learn(condition, true, flow.epoch);
+      flow.isReachable = this.#arithmetic.learn(condition, true);
     } else if (opcode === OP_LOOP) {
       this.#forgetParameters(parameters);
       flow.open(block.BLOCK_LOOP, parameters, results);
@@ -588,7 +581,7 @@ export class FunctionVerifier {
   #otherwise(current: number): void {
     const flow = this.#flow;
     flow.reopen(block.BLOCK_ELSE);
-    flow.isReachable = this.#arithmetic.learn(flow.conditionOf(current), false, flow.epoch);
+    flow.isReachable = this.#arithmetic.learn(flow.conditionOf(current), false);
   }
 
   #tagParameters(tag: number): number {
@@ -654,9 +647,9 @@ export class FunctionVerifier {
     } else if (opcode === OP_BR_IF) {
       const condition = this.#pop();
       const mark = this.#values.trailTop;
-      if (this.#arithmetic.learn(condition, true, flow.epoch)) this.#goTo(label);
+      if (this.#arithmetic.learn(condition, true)) this.#goTo(label);
       this.#values.undo(mark);
-      flow.isReachable = this.#arithmetic.learn(condition, false, flow.epoch);
+      flow.isReachable = this.#arithmetic.learn(condition, false);
       return this.#goOn(at);
     } else if (opcode === OP_BR_TABLE) {
       this.#branchTable(at);

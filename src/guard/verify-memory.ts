@@ -2,35 +2,22 @@
  * Loads and stores: the places that only the guard may touch, each in the one form it is for, and what the function itself
  * accesses, which `AccessProof` proves.
  *
- *   GRANULE_TABLE + 8 * (e >>> 24)      i64.load
- *   VTE_OWNER, _READ_END, _WRITE_END    i32.load at a VTE that was found in this epoch
  *   HOME_MEMORY_PAGES                   i32.load
  *   globals and segment flags           anything: they are the function's own, and restored whole
  *   the dirty map                       i32.store8 of 1
  *
- * The words of deadlines and faults are in canonical code only (verify-canonical.ts), and those of the walker's `#fault`.
+ * The words of deadlines, faults and the VMA that was looked up last, and the tables of granules and VMAs, are in canonical code
+ * only (verify-canonical.ts), and those of a fault where the walker's `#fault` is.
  */
-import {
-  GRANULE_TABLE,
-  HOME_GLOBALS,
-  HOME_MEMORY_PAGES,
-  VTE_OWNER,
-  VTE_READ_END,
-  VTE_WRITE_END,
-} from '../../core/layout.ts';
-import { type Access, OP_I32_LOAD, OP_I32_STORE8, OP_I64_LOAD } from './opcodes.ts';
+import { HOME_GLOBALS, HOME_MEMORY_PAGES } from '../../core/layout.ts';
+import { type Access, OP_I32_LOAD, OP_I32_STORE8 } from './opcodes.ts';
 import type { HomeLayout } from './types.ts';
 import type { AccessProof, ProofAccess } from './verify-access.ts';
 import {
   KIND_BASE,
   KIND_CONSTANT,
-  KIND_END,
-  KIND_GRANULE,
-  KIND_GRANULE_OFFSET,
   KIND_HOME,
-  KIND_OWNER,
   KIND_SHIFTED,
-  KIND_VTE,
   VALUE_ANY,
   VALUE_ZERO,
   type Values,
@@ -54,12 +41,6 @@ export class MemoryInstructions {
 
   /** What an access that does not write leaves; -1 when it is refused. */
   load(opcode: number, access: Access, address: number, offset: number, epoch: number): number {
-    const values = this.#values;
-    const kind = values.kinds[address]; // values are inside the table
-    if (kind === KIND_GRANULE_OFFSET && opcode === OP_I64_LOAD && offset === GRANULE_TABLE) {
-      return values.make(KIND_GRANULE, values.a[address] as number, epoch);
-    }
-    if (kind === KIND_VTE) return this.#loadVte(opcode, address, offset, epoch);
     const place = this.#headerPlace(address, offset);
     if (place !== NOT_HEADER) {
       const isPages = place === HOME_MEMORY_PAGES && opcode === OP_I32_LOAD;
@@ -78,17 +59,6 @@ export class MemoryInstructions {
   #deny(reason: string): false {
     this.reason = reason;
     return false;
-  }
-
-  #loadVte(opcode: number, vte: number, offset: number, epoch: number): number {
-    const values = this.#values;
-    const granule = values.b[vte] as number;
-    if (opcode !== OP_I32_LOAD) return this.#refuse('an access to the VMA table');
-    if (values.b[granule] !== epoch) return this.#refuse('an entry of the VMA table that was found before a call');
-    if (offset === VTE_OWNER) return values.make(KIND_OWNER, vte, 0);
-    if (offset === VTE_READ_END) return values.make(KIND_END, vte, 0);
-    if (offset === VTE_WRITE_END) return values.make(KIND_END, vte, 1);
-    return this.#refuse('a read of the VMA table');
   }
 
   /** Whether an access that writes is allowed. `value` is what it writes, the last of its operands. */

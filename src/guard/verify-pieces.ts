@@ -1,59 +1,38 @@
 /**
- * Pieces of code that the guard emits over and over: the check of an address in a VMA, and the whole translation of a pointer
- * around it. They are most of a guarded module, so they are recognised as bytes, before they are decoded, and what they do is
- * known. Only speed is won by that: interpreting them proves the same, and that is what happens to code that differs from
- * them in any byte. A test compares the two.
+ * The piece of code that the guard emits over and over: the translation of a pointer to an address, with the mark of a write or
+ * without. It is most of a guarded module, so it is recognised as bytes, before it is decoded, and what it does is known. Only
+ * speed is won by that: interpreting it proves the same, and that is what happens to code that differs from it in any byte. A
+ * test compares the two.
  */
-import { GRANULE_SHIFT, GRANULE_TABLE, VTE_OWNER, VTE_READ_END, VTE_SHIFT, VTE_WRITE_END } from '../../core/layout.ts';
-import type { Pieces } from './instructions.ts';
 import {
-  accessOf,
-  OP_I32_CONST,
-  OP_LOCAL_GET,
-  OP_LOCAL_TEE,
-  OPCODE_COUNT,
-  opcodeNamed,
-  opcodeParts,
-} from './opcodes.ts';
+  HOME_LAST_READ_LENGTH,
+  HOME_LAST_READ_START,
+  HOME_LAST_WRITE_LENGTH,
+  HOME_LAST_WRITE_START,
+} from '../../core/layout.ts';
+import type { Pieces } from './instructions.ts';
+import { accessOf, OP_I32_CONST, OP_LOCAL_TEE, OPCODE_COUNT, opcodeNamed, opcodeParts } from './opcodes.ts';
 import type { HomeLayout } from './types.ts';
 import { CHECK_READ, CHECK_WRITE } from './verify-canonical.ts';
 
-/** The check that [$pointer, $pointer + $size) is in a VMA. Uses locals $entry and $granule. */
-export const PIECE_CHECK = 0;
-/** From a pointer on the stack to an address, with the mark of a write or without. Uses $pointer as well. */
-export const PIECE_READ = 1;
-export const PIECE_WRITE = 2;
+/** From a pointer on the stack to an address, for reading, and for writing with its mark. Uses local $pointer. */
+export const PIECE_READ = 0;
+export const PIECE_WRITE = 1;
 
 // Slots: numbers that differ from piece to piece.
 export const SLOT_POINTER = 0;
-export const SLOT_ENTRY = 1;
-export const SLOT_GRANULE = 2;
-export const SLOT_SIZE = 3;
+export const SLOT_SIZE = 1;
 /** The pointer is in the home if it is below this. */
-export const SLOT_LIMIT = 4;
+export const SLOT_LIMIT = 2;
 /** Offset that is checked and marked. */
-export const SLOT_OFFSET = 5;
+export const SLOT_OFFSET = 3;
 /** What is taken from the address that was checked. */
-export const SLOT_BACK = 6;
-/** VTE_READ_END or VTE_WRITE_END. */
-export const SLOT_END = 7;
-const SLOT_CODE = 8;
-const SLOT_FUNCTION = 9;
-const SLOT_BASE = 10;
-const SLOT_COUNT = 11;
-const SLOT_NAMES = [
-  'pointer',
-  'entry',
-  'granule',
-  'size',
-  'limit',
-  'offset',
-  'back',
-  'end',
-  'code',
-  'function',
-  'base',
-];
+export const SLOT_BACK = 4;
+const SLOT_CODE = 5;
+const SLOT_FUNCTION = 6;
+const SLOT_BASE = 7;
+const SLOT_COUNT = 8;
+const SLOT_NAMES = ['pointer', 'size', 'limit', 'offset', 'back', 'code', 'function', 'base'];
 
 /** Not known yet. */
 const EMPTY = -0x8000_0000;
@@ -66,16 +45,10 @@ interface Template {
   readonly tokens: Int16Array;
 }
 
-const CHECK = `
-  local.get $pointer
-  local.get $pointer; i32.const ${GRANULE_SHIFT}; i32.shr_u; i32.const 3; i32.shl
-  i64.load ${GRANULE_TABLE}; local.tee $granule
-  i32.wrap_i64; i32.shr_u; i32.const ${VTE_SHIFT}; i32.shl
-  local.get $granule; i64.const 32; i64.shr_u; i32.wrap_i64
-  i32.add; local.set $entry
-  local.get $entry; i32.load ${VTE_OWNER}; local.get $base; i32.ne
-  local.get $pointer; i32.const $size; i32.add; local.get $entry; i32.load $end; i32.gt_u
-  i32.or
+const check = (write: boolean): string => `
+  local.get $pointer; local.get $base; i32.load ${write ? HOME_LAST_WRITE_START : HOME_LAST_READ_START}; i32.sub
+  i64.extend_i32_u; i64.const $size; i64.add
+  local.get $base; i64.load32_u ${write ? HOME_LAST_WRITE_LENGTH : HOME_LAST_READ_LENGTH}; i64.gt_u
   if
     local.get $pointer; i32.const $code; local.get $base; call $function
   end`;
@@ -92,7 +65,7 @@ function translation(write: boolean, hasOffset: boolean, { chunkShift, mapOffset
       local.get $base; local.get $pointer; i32.add
     else
       ${hasOffset ? `local.get $pointer; ${add} local.set $pointer` : ''}
-      ${CHECK}
+      ${check(write)}
       local.get $pointer; i32.const $back; i32.sub
     end`;
 }
@@ -136,8 +109,7 @@ export class KnownPieces implements Pieces {
   /** Slots of all pieces of the body; those of a piece are from its `b` on. */
   slots = new Int32Array(SLOT_COUNT * 64);
   #count = 0;
-  readonly #checks: readonly Template[];
-  readonly #translations: readonly Template[];
+  readonly #templates: readonly Template[];
   readonly #addedFirst: number;
   #base = 0;
   /** Where `#number` ended. */
@@ -145,14 +117,12 @@ export class KnownPieces implements Pieces {
 
   constructor(layout: HomeLayout, addedFirst: number) {
     this.#addedFirst = addedFirst;
-    this.#checks = [template(PIECE_CHECK, CHECK)];
-    this.#translations = [
+    this.#templates = [
       template(PIECE_READ, translation(false, true, layout)),
       template(PIECE_READ, translation(false, false, layout)),
       template(PIECE_WRITE, translation(true, true, layout)),
       template(PIECE_WRITE, translation(true, false, layout)),
     ];
-    this.begins[OP_LOCAL_GET] = 1;
     this.begins[OP_LOCAL_TEE] = 1;
   }
 
@@ -163,15 +133,13 @@ export class KnownPieces implements Pieces {
   }
 
   match(bytes: Uint8Array, position: number, end: number): number {
-    const isGet = bytes[position] === OP_LOCAL_GET;
     // Most that are none are found out by the instruction behind the first one.
     let second = position + 1;
     while ((bytes[second] as number) >= 0x80) second += 1;
-    if (bytes[second + 1] !== (isGet ? OP_LOCAL_GET : OP_I32_CONST)) return -1;
-    const templates = isGet ? this.#checks : this.#translations;
-    for (const { piece, tokens } of templates) {
+    if (bytes[second + 1] !== OP_I32_CONST) return -1;
+    for (const { piece, tokens } of this.#templates) {
       const behind = this.#matchTokens(tokens, bytes, position, end);
-      if (behind < 0 || !this.#isWhole()) continue;
+      if (behind < 0 || !this.#isWhole(piece)) continue;
       this.a = piece;
       this.b = this.#count * SLOT_COUNT;
       this.#count += 1;
@@ -223,27 +191,18 @@ export class KnownPieces implements Pieces {
   }
 
   /** Whether the slots make sense together; if not, the code is interpreted, and found wrong or not. */
-  #isWhole(): boolean {
+  #isWhole(piece: number): boolean {
     const first = this.#count * SLOT_COUNT;
     const { slots } = this;
     const slot = (number: number): number => slots[first + number] as number;
-    const pointer = slot(SLOT_POINTER);
-    const entry = slot(SLOT_ENTRY);
-    const granule = slot(SLOT_GRANULE);
-    const size = slot(SLOT_SIZE);
-    const checkedBy = slot(SLOT_FUNCTION) - this.#addedFirst;
     if (slot(SLOT_OFFSET) === EMPTY) slots[first + SLOT_OFFSET] = 0;
-    // A check by itself has no limit.
-    const hasLimit = slot(SLOT_LIMIT) === EMPTY || slot(SLOT_LIMIT) >= 0;
     return (
-      hasLimit &&
-      pointer !== entry &&
-      pointer !== granule &&
-      entry !== granule &&
+      slot(SLOT_LIMIT) >= 0 &&
+      slot(SLOT_SIZE) >= 1 &&
+      slot(SLOT_SIZE) === (slot(SLOT_CODE) & 0xff) &&
       slot(SLOT_BASE) === this.#base &&
-      size === (slot(SLOT_CODE) & 0xff) &&
-      ((checkedBy === CHECK_READ && slot(SLOT_END) === VTE_READ_END) ||
-        (checkedBy === CHECK_WRITE && slot(SLOT_END) === VTE_WRITE_END))
+      slot(SLOT_POINTER) !== this.#base &&
+      slot(SLOT_FUNCTION) - this.#addedFirst === (piece === PIECE_WRITE ? CHECK_WRITE : CHECK_READ)
     );
   }
 

@@ -10,8 +10,8 @@
  * Facts about values (ranges, checks, marks) hold on a path. They, and the values of locals, are written through a trail
  * and undone when the path is left.
  *
- * Secret are values that come from `base` or from tables of the server. The function may compute nothing with them: each
- * kind has the few uses that it is for. What the kinds mean stands beside them; g is a granule entry, v a VTE.
+ * Secret are values that come from `base`. The function may compute nothing with them: each kind has the few uses that it is
+ * for. What the kinds mean stands beside them.
  */
 
 // Values that always are.
@@ -34,18 +34,14 @@ export const KIND_CONSTANT = 1;
 export const KIND_SUM = 2;
 /** a >>> b, b a constant. */
 export const KIND_SHIFTED = 3;
-/** 8 * (a >>> 24): where the entry of address a is in the granule table. */
-export const KIND_GRANULE_OFFSET = 4;
-/** An i64, the constant a. */
-export const KIND_LONG = 5;
 /** a = 0; a & b, a | b; a < b, a <= b (unsigned); a = b, a ≠ b. */
-export const KIND_IS_ZERO = 6;
-export const KIND_AND = 7;
-export const KIND_OR = 8;
-export const KIND_LESS = 9;
-export const KIND_LESS_OR_EQUAL = 10;
-export const KIND_EQUAL = 11;
-export const KIND_NOT_EQUAL = 12;
+export const KIND_IS_ZERO = 4;
+export const KIND_AND = 5;
+export const KIND_OR = 6;
+export const KIND_LESS = 7;
+export const KIND_LESS_OR_EQUAL = 8;
+export const KIND_EQUAL = 9;
+export const KIND_NOT_EQUAL = 10;
 /** Secret ones from here on. */
 export const KIND_SECRET = 16;
 export const KIND_BASE = 16;
@@ -54,30 +50,6 @@ export const KIND_POISON = 17;
 export const KIND_HOME = 18;
 /** An address in the home or in a VMA, as translation a says. */
 export const KIND_TRANSLATED = 19;
-/** The i64 of address a in the granule table, loaded in epoch b. */
-export const KIND_GRANULE = 20;
-/** Shift of g = a; bias of g, as an i64 and as an i32. */
-export const KIND_GRANULE_SHIFT = 21;
-export const KIND_GRANULE_BIAS_LONG = 22;
-export const KIND_GRANULE_BIAS = 23;
-/** address >>> shift, and that << 5, of g = a. */
-export const KIND_VTE_INDEX = 24;
-export const KIND_VTE_OFFSET = 25;
-/** The VTE of address a, found with g = b. */
-export const KIND_VTE = 26;
-/** The owner of v = a; its end for reading (b = 0) or writing (b = 1). */
-export const KIND_OWNER = 27;
-export const KIND_END = 28;
-/** Whether the PD owns v = a, or does not; whether a <= b, or a > b, where b is an end. */
-export const KIND_OWNED = 29;
-export const KIND_NOT_OWNED = 30;
-export const KIND_WITHIN = 31;
-export const KIND_BEYOND = 32;
-/** Combinations of such conditions. */
-export const KIND_SECRET_IS_ZERO = 33;
-export const KIND_SECRET_AND = 34;
-export const KIND_SECRET_OR = 35;
-
 export const U32_MAX = 0xffff_ffff;
 
 // Flags of values: which facts there are.
@@ -85,8 +57,6 @@ export const FLAG_RANGE = 1;
 export const FLAG_READ = 2;
 export const FLAG_WRITE = 4;
 export const FLAG_MARK = 8;
-/** Of a VTE: the PD owns it. */
-const FLAG_OWNED = 16;
 
 /*
  * Facts about a root r, of which it can have three, in a record. Each has the same words; its condition is a value, or 0 for
@@ -113,7 +83,6 @@ const TRAIL_LOCAL = 0;
 const TRAIL_RANGE = 1;
 /** With the flag of the fact above. */
 const TRAIL_FACT = 2;
-const TRAIL_FLAGS = 3;
 const TRAIL_FLAG_SHIFT = 8;
 
 /** A check or a mark, as it is handed about. */
@@ -132,7 +101,7 @@ export class Values {
   flags = new Uint8Array(1024);
   #lows = new Uint32Array(1024);
   #highs = new Uint32Array(1024);
-  /** Record of each value that has one; for a VTE that is owned, the epoch. */
+  /** Record of each value that has one. */
   #records = new Int32Array(1024);
   #count = VALUE_FIRST;
   #recordWords = new Int32Array(RECORD_WORDS * 64);
@@ -300,19 +269,6 @@ export class Values {
     return true;
   }
 
-  // VTEs that the PD owns.
-
-  setOwned(vte: number, epoch: number): void {
-    const at = this.#save(TRAIL_FLAGS, vte);
-    this.#trail[at + 2] = this.flags[vte] as number;
-    this.flags[vte] = (this.flags[vte] as number) | FLAG_OWNED;
-    this.#records[vte] = epoch;
-  }
-
-  isOwned(vte: number, epoch: number): boolean {
-    return ((this.flags[vte] as number) & FLAG_OWNED) !== 0 && this.#records[vte] === epoch;
-  }
-
   // Checks and marks of roots.
 
   hasFact(root: number, flag: number): boolean {
@@ -432,7 +388,7 @@ export class Values {
       if (what === TRAIL_RANGE) {
         this.#lows[index] = trail[at + 3] as number;
         this.#highs[index] = trail[at + 4] as number;
-      } else if (what !== TRAIL_FLAGS) this.#undoFact(index, what >> TRAIL_FLAG_SHIFT, at);
+      } else this.#undoFact(index, what >> TRAIL_FLAG_SHIFT, at);
     }
     this.#trailTop = mark;
   }

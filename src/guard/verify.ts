@@ -7,8 +7,8 @@
  * is called with the base of such a home as its last parameter:
  *
  *   1. Every access to memory, of any instruction, is in the home of that base (from its address 0 to the end of the red zone),
- *      or in a VMA of which a VTE said, since the last call, that it is that PD's or granted to it, with the permission and
- *      for the exact bytes; or is one of the guard's own to header and tables, listed in verify-memory.ts.
+ *      or in a VMA that was found, since the last call, to be that PD's or granted to it, with the permission and for the exact
+ *      bytes, in its VTE or in what the header remembers of the last look at one; or is one of the guard's own to header and tables, listed in verify-memory.ts.
  *   2. Every write to the home is marked in the dirty map before, so that it is undone when the PD ends.
  *   3. `base` is passed on, unchanged, to every function that is called, the host's included, and reaches the function itself
  *      in no other way: not in a result, in memory, in an operand of a computation. Nor does anything that is read from
@@ -21,8 +21,8 @@
  *
  * WHAT IT TRUSTS: V8, that the module is valid and does what its bytes say (types and indices, the order of evaluation, that
  * nothing catches a trap; bytes that are not valid are refused here or there, in any order); PrivLib, that tables and headers
- * hold what core/layout.ts says, and that permissions of a running PD change only when it calls; the layout, that it is the one
- * the homes have; the decoder and the tables of instructions; itself.
+ * hold what core/layout.ts says, that permissions of a running PD change only when it calls, and that HOME_LAST_… are emptied when
+ * it loses any; the layout, that it is the one the homes have; the decoder and the tables of instructions; itself.
  *
  * WHAT IT DOES NOT COVER: whether the module computes what the original one did; time (speculation, caches, the length of a
  * stretch without a check); the stack; what host functions do with parameters that are the function's own.
