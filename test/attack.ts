@@ -371,7 +371,12 @@ export class AttackRange {
     };
     this.#targets = targets;
     if (!this.#warm) return;
-    this.#snapshot = new Snapshot(memory.bytes, rangesOf(targets, this.#observed), this.#large ? [] : attacker.idle);
+    this.#snapshot = new Snapshot(
+      memory.bytes,
+      rangesOf(targets, this.#observed),
+      victimBase,
+      this.#large ? [] : attacker.idle,
+    );
   }
 }
 
@@ -391,7 +396,9 @@ function rangesOf({ victimBase, returned, canaries }: Targets, { memory }: Obser
     { what: 'control block and granule table', start: L.CONTROL_NOW_MS + 4, end: L.EXECUTOR_TABLE },
     { what: 'function table', start: L.FUNCTION_TABLE, end: L.FUNCTION_TABLE + 16 * L.FUNCTION_SIZE },
     { what: 'PD table', start: L.PD_TABLE, end: L.PD_TABLE + 64 * 4 },
-    { what: "the victim's home", start: victimBase, end: homeEnd },
+    { what: "the header of the victim's home", start: victimBase, end: victimBase + L.HOME_LAST_READ_START },
+    // Between are the VMAs that it looked up last, until it hands one on; `compare` sees to them.
+    { what: "the victim's home", start: victimBase + L.HOME_LAST_WRITE_LENGTH + 4, end: homeEnd },
     ...vmas.flatMap(({ start, length }) => {
       const entry = memory.entryOf(start) ?? 0;
       const at = `0x${start.toString(16)}`;
@@ -403,13 +410,22 @@ function rangesOf({ victimBase, returned, canaries }: Targets, { memory }: Obser
   ];
 }
 
+interface LastVma {
+  readonly start: number;
+  readonly length: number;
+}
+
 class Snapshot {
   readonly #bytes: Buffer;
   readonly #kept: readonly (Range & { readonly content: Buffer })[];
+  readonly #victimBase: number;
+  readonly #lastVmas: readonly LastVma[];
   readonly #attackerHomes: readonly { readonly base: number; readonly content: Buffer }[];
 
-  constructor(bytes: Buffer, ranges: readonly Range[], attackerHomes: readonly number[]) {
+  constructor(bytes: Buffer, ranges: readonly Range[], victimBase: number, attackerHomes: readonly number[]) {
     this.#bytes = bytes;
+    this.#victimBase = victimBase;
+    this.#lastVmas = this.#readLastVmas();
     this.#kept = ranges.map((range) => ({ ...range, content: Buffer.from(bytes.subarray(range.start, range.end)) }));
     this.#attackerHomes = attackerHomes.map((base) => ({ base, content: Buffer.from(this.#home(base)) }));
   }
@@ -420,7 +436,20 @@ class Snapshot {
     return this.#bytes.subarray(base + L.HOME_GRANT_TABLE_A, base + size);
   }
 
+  /** What the victim's header says of the VMAs that it looked up last. */
+  #readLastVmas(): LastVma[] {
+    const word = (place: number): number => this.#bytes.readUInt32LE(this.#victimBase + place);
+    return [
+      { start: word(L.HOME_LAST_READ_START), length: word(L.HOME_LAST_READ_LENGTH) },
+      { start: word(L.HOME_LAST_WRITE_START), length: word(L.HOME_LAST_WRITE_LENGTH) },
+    ];
+  }
+
   compare(): void {
+    for (const [i, now] of this.#readLastVmas().entries()) {
+      // PrivLib empties them when the victim hands an ArgBuf on.
+      if (now.length !== 0) assert.deepEqual(now, this.#lastVmas[i], 'an attack changed what the victim may access');
+    }
     for (const { what, start, end, content } of this.#kept) {
       if (!this.#bytes.subarray(start, end).equals(content)) assert.fail(`an attack changed ${what}`);
     }

@@ -14,6 +14,8 @@ import {
   GRANULE_TABLE,
   HOME_GRANT_TABLE_A,
   HOME_GRANTS,
+  HOME_LAST_READ_LENGTH,
+  HOME_LAST_WRITE_LENGTH,
   NULL_SHIFT,
   NULL_VTE,
   OWNER_NOBODY,
@@ -89,6 +91,9 @@ function share(view: DataView, address: number, holder: number): void {
   setWord(view, vte + VTE_GRANTS, GRANTS_ORPHAN + 1);
   setWord(view, slot, vte | PERMISSION_READ);
   setWord(view, holder + HOME_GRANTS, word(view, holder + HOME_GRANTS) + 1);
+  // The holder has lost the rest.
+  setWord(view, holder + HOME_LAST_READ_LENGTH, 0);
+  setWord(view, holder + HOME_LAST_WRITE_LENGTH, 0);
 }
 
 /** In an address space whose tables are untouched. */

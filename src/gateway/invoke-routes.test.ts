@@ -98,10 +98,20 @@ test('a body is sent as the function made it, and so is its content type', async
     bytes: Buffer.from(Array.from({ length: 256 }, (_, i) => i)),
     long: Buffer.alloc(4097, 'x'),
   };
-  const headers: [string, string][] = [['content-type', 'application/json']];
+  const headers: [string, string][] = [
+    ['content-type', 'application/json'],
+    ['x-title', 'Z\u00fcrich'],
+  ];
   const gateway = await serve(
     t,
-    new MemoryWorker({ f: (_body, { http }) => ({ body: bodies[http?.path.slice(1) ?? ''] ?? Buffer.of(), headers }) }),
+    new MemoryWorker({
+      f: (_body, { http }) => ({
+        body: bodies[http?.path.slice(1) ?? ''] ?? Buffer.of(),
+        headers: headers.slice(0, 1),
+      }),
+      title: () => ({ body: Buffer.from('text'), headers }),
+      bare: () => ({ body: Buffer.from('text') }),
+    }),
   );
   for (const [name, body] of Object.entries(bodies)) {
     const answer = await send(gateway, { path: `/fn/f/${name}` });
@@ -112,6 +122,11 @@ test('a body is sent as the function made it, and so is its content type', async
     assert.deepEqual([head.status, head.body.length], [200, 0], name);
     assert.equal(head.headers['content-length'], String(body.length), name);
   }
+  // Fields are Latin-1, whatever the body is; and so is the type that the request had.
+  const titled = await send(gateway, { path: '/fn/title' });
+  assert.deepEqual([titled.headers['x-title'], titled.body.toString()], ['Z\u00fcrich', 'text']);
+  const typed = await send(gateway, { path: '/fn/bare', headers: { 'content-type': 'text/\u00fc' } });
+  assert.equal(typed.headers['content-type'], 'text/\u00fc');
 });
 
 test('what would be refused is refused before its body is read, and the connection goes on', async (t) => {

@@ -138,10 +138,18 @@ function sendResult(request: FastifyRequest, reply: FastifyReply, name: string, 
   const { body } = result;
   reply.code(responseStatus(name, result.status));
   reply.header('content-type', request.contentType ?? DEFAULT_CONTENT_TYPE).header('x-content-type-options', 'nosniff');
-  for (const [field, value] of responseFields(name, result.headers)) reply.header(field, value);
+  const fields = responseFields(name, result.headers);
+  for (const [field, value] of fields) reply.header(field, value);
   // Node sees to it that 204 and 304 have no body; 205 must not have one either (RFC 9110, 15.3.6).
   if (reply.statusCode === 205) return reply.removeHeader('content-type').send();
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  if (buffer.length > TEXT_BYTES_MAX || !isAscii(buffer)) return reply.send(buffer);
+  const isText = buffer.length <= TEXT_BYTES_MAX && isAscii(buffer) && isAsciiField(request.contentType);
+  if (!isText || ![...fields.values()].flat().every(isAsciiField)) return reply.send(buffer);
   return sendText(reply, buffer.toString('latin1'));
+}
+
+/** Fields go out as Latin-1, but with a text as UTF-8, which is the same for ASCII only. */
+function isAsciiField(value = ''): boolean {
+  for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) > 0x7f) return false;
+  return true;
 }

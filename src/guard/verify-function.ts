@@ -609,7 +609,8 @@ export class FunctionVerifier {
   #expectResults(current: number): void {
     const flow = this.#flow;
     if (flow.top !== flow.floor + flow.resultsOf(current)) throw this.#refuse('operands that are left behind');
-    this.#expectJoinable(current);
+    // Only this path goes to the end of a loop: what it leaves stays what it is.
+    if (flow.kindOf(current) !== block.BLOCK_LOOP) this.#expectJoinable(current);
   }
 
   /** What a path takes along to the end of a block: one value may be an address; others are not looked at there. */
