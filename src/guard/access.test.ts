@@ -19,6 +19,7 @@ import {
   PERMISSION_READ,
   PERMISSION_READ_WRITE,
   RED_ZONE,
+  RESTORED_BEHIND,
 } from '../../core/layout.ts';
 import { guardModule } from './guard.ts';
 import {
@@ -174,6 +175,12 @@ function physical(address: number): number {
   return address < 2 ** 30 ? home.start + address : address % 2 ** 32;
 }
 
+/** The chunk that is marked for a write: that of the pointer, where what is restored behind a chunk covers the write. */
+function markedChunk(pointer: number, offset: number, { sizeBytes }: Access): number {
+  const isCovered = offset + sizeBytes - 1 <= RESTORED_BEHIND;
+  return Math.floor((isCovered ? pointer : pointer + offset) / CHUNK);
+}
+
 const SPAN = 48;
 
 /** Fills the surroundings of an effective address in both memories; returns a check that they are (still) alike. */
@@ -248,7 +255,7 @@ function tryAccess(item: Case, pointer: number, seed: number): string {
     attempt(() => f(pointer | 0, ...values)),
   );
   surroundings.compare();
-  assert.deepEqual(marks, expected === 'home' && access.write ? [Math.floor(address / CHUNK)] : []);
+  assert.deepEqual(marks, expected === 'home' && access.write ? [markedChunk(pointer, offset, access)] : []);
   return expected;
 }
 
@@ -382,7 +389,7 @@ function checkSteps(steps: readonly Step[], pointer: number): void {
       fault = { kind: FAULT_ACCESS, address: pointer + offset, access: accessCode(access) };
       break;
     }
-    if (expected === 'home' && access.write) marks.add(Math.floor((pointer + offset) / CHUNK));
+    if (expected === 'home' && access.write) marks.add(markedChunk(pointer, offset, access));
   }
   const { compare } = prepare(pointer + SPAN, pointer);
   const outcome = attempt(() => many.call('steps', pointer | 0));

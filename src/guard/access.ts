@@ -60,8 +60,9 @@
  *     inline, for accesses to ArgBufs: 2.7 times as long as unguarded, not 3.8; and with less code, 1.60 times, not 1.73, for
  *     applications, whose accesses all go to the home.
  *
- * Marks. In the home arm of a write the byte (t + o) >>> chunkShift of the dirty map becomes 1, at B + mapOffset + it.
- * t + o < L + R, so it is below mapSize. A write that runs into the next chunk is the restorer's business (RESTORED_BEHIND).
+ * Marks. In the home arm of a write the byte (t + m) >>> chunkShift of the dirty map becomes 1, at B + mapOffset + it. m is 0
+ * where o + s <= 1 + RESTORED_BEHIND, and o otherwise. t + m < L + R, so it is below mapSize. With a marked chunk the
+ * RESTORED_BEHIND bytes behind it are restored, and t + m is in the chunk: so all of the write is.
  *
  * Every temporary is set before it is read, within what one access emits; value operands are set aside before the guard
  * and put back behind it, so the order of evaluation is the function's. No instruction between guard and access can
@@ -89,6 +90,7 @@ import {
   MEMORY_LIMIT_MAX,
   PERMISSION_READ_WRITE,
   RED_ZONE,
+  RESTORED_BEHIND,
   VTE_CLASS_MASK,
   VTE_OWNER,
   VTE_READ_END,
@@ -246,7 +248,7 @@ function emitArms(e: Emitter, access: Access, offset: number, end: number): void
   e.i32(end);
   e.op(OP_I32_LT_U);
   e.if(BLOCK_I32, HINT_LIKELY);
-  if (access.write) emitMark(e, pointer, offset);
+  if (access.write) emitMark(e, pointer, isMarkedByPointer(offset, access.sizeBytes) ? 0 : offset);
   e.get(e.base);
   e.get(pointer);
   e.op(OP_I32_ADD);
@@ -274,7 +276,12 @@ function emitSaturatingAdd(e: Emitter, pointer: number, offset: number): void {
   e.set(pointer);
 }
 
-/** The mark of a write at pointer + offset in the home. */
+/** Whether the mark of a write's pointer covers the write: it is good for so many bytes behind the pointer's chunk. */
+function isMarkedByPointer(offset: number, sizeBytes: number): boolean {
+  return offset + sizeBytes <= 1 + RESTORED_BEHIND;
+}
+
+/** The mark of pointer + offset in the home. */
 function emitMark(e: Emitter, pointer: number, offset: number): void {
   e.get(e.base);
   e.get(pointer);

@@ -92,7 +92,8 @@ import { Loops } from './verify-loops.ts';
 import { MemoryInstructions } from './verify-memory.ts';
 import {
   KnownPieces,
-  PIECE_WRITE,
+  PIECE_READ,
+  PIECE_WRITE_FAR,
   SLOT_BACK,
   SLOT_LIMIT,
   SLOT_OFFSET,
@@ -385,7 +386,7 @@ export class FunctionVerifier {
     const flow = this.#flow;
     const pointerLocal = slot(SLOT_POINTER);
     const size = slot(SLOT_SIZE);
-    const write = piece === PIECE_WRITE;
+    const write = piece !== PIECE_READ;
     this.#tee(pointerLocal);
     const pointer = this.#pop();
     if (values.isSecret(pointer)) throw this.#refuse("a pointer that is not the function's own");
@@ -396,11 +397,12 @@ export class FunctionVerifier {
     const translation = translations.select(pointer, limit, (offset - back) | 0, flow.epoch);
     translations.setChecked(translation, back, size, write);
     if (write) {
-      const most = translations.get(translation, HOME_MAX) + offset;
-      const isInMap = offset >= 0 && most < this.#proof.mapEnd;
+      const marked = piece === PIECE_WRITE_FAR ? offset : 0;
+      const most = translations.get(translation, HOME_MAX) + marked;
+      const isInMap = marked >= 0 && most < this.#proof.mapEnd;
       if (translations.canBeHome(translation) && !isInMap)
         throw this.#refuse('a mark that may be outside of the dirty map');
-      translations.setMarked(translation, offset + this.#context.layout.headerSize, MARKED_BYTES);
+      translations.setMarked(translation, marked + this.#context.layout.headerSize, MARKED_BYTES);
     }
     flow.push(values.make(KIND_TRANSLATED, translation, 0));
   }

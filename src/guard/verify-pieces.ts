@@ -15,16 +15,20 @@ import { accessOf, OP_I32_CONST, OP_LOCAL_TEE, OPCODE_COUNT, opcodeNamed, opcode
 import type { HomeLayout } from './types.ts';
 import { CHECK_READ, CHECK_WRITE } from './verify-canonical.ts';
 
-/** From a pointer on the stack to an address, for reading, and for writing with its mark. Uses local $pointer. */
+/**
+ * From a pointer on the stack to an address: for reading; for writing, with a mark of the pointer; and with a mark of the pointer
+ * and the offset. Uses local $pointer.
+ */
 export const PIECE_READ = 0;
 export const PIECE_WRITE = 1;
+export const PIECE_WRITE_FAR = 2;
 
 // Slots: numbers that differ from piece to piece.
 export const SLOT_POINTER = 0;
 export const SLOT_SIZE = 1;
 /** The pointer is in the home if it is below this. */
 export const SLOT_LIMIT = 2;
-/** Offset that is checked and marked. */
+/** Offset that is checked. */
 export const SLOT_OFFSET = 3;
 /** What is taken from the address that was checked. */
 export const SLOT_BACK = 4;
@@ -53,10 +57,11 @@ const check = (write: boolean): string => `
     local.get $pointer; i32.const $code; local.get $base; call $function
   end`;
 
-function translation(write: boolean, hasOffset: boolean, { chunkShift, mapOffset }: HomeLayout): string {
-  const add = hasOffset ? 'i32.const $offset; i32.add;' : '';
+function translation(write: boolean, hasOffset: boolean, marksOffset: boolean, layout: HomeLayout): string {
+  const { chunkShift, mapOffset } = layout;
+  const add = 'i32.const $offset; i32.add;';
   const mark = `
-    local.get $base; local.get $pointer; ${add} i32.const ${chunkShift}; i32.shr_u; i32.add
+    local.get $base; local.get $pointer; ${marksOffset ? add : ''} i32.const ${chunkShift}; i32.shr_u; i32.add
     i32.const 1; i32.store8 ${mapOffset}`;
   return `
     local.tee $pointer; i32.const $limit; i32.lt_u
@@ -118,10 +123,11 @@ export class KnownPieces implements Pieces {
   constructor(layout: HomeLayout, addedFirst: number) {
     this.#addedFirst = addedFirst;
     this.#templates = [
-      template(PIECE_READ, translation(false, true, layout)),
-      template(PIECE_READ, translation(false, false, layout)),
-      template(PIECE_WRITE, translation(true, true, layout)),
-      template(PIECE_WRITE, translation(true, false, layout)),
+      template(PIECE_READ, translation(false, true, false, layout)),
+      template(PIECE_READ, translation(false, false, false, layout)),
+      template(PIECE_WRITE, translation(true, true, false, layout)),
+      template(PIECE_WRITE, translation(true, false, false, layout)),
+      template(PIECE_WRITE_FAR, translation(true, true, true, layout)),
     ];
     this.begins[OP_LOCAL_TEE] = 1;
   }
@@ -202,7 +208,7 @@ export class KnownPieces implements Pieces {
       slot(SLOT_SIZE) === (slot(SLOT_CODE) & 0xff) &&
       slot(SLOT_BASE) === this.#base &&
       slot(SLOT_POINTER) !== this.#base &&
-      slot(SLOT_FUNCTION) - this.#addedFirst === (piece === PIECE_WRITE ? CHECK_WRITE : CHECK_READ)
+      slot(SLOT_FUNCTION) - this.#addedFirst === (piece === PIECE_READ ? CHECK_READ : CHECK_WRITE)
     );
   }
 
