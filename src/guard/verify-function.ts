@@ -105,16 +105,17 @@ import {
   SLOT_SIZE,
 } from './verify-pieces.ts';
 import { skipDeadCode } from './verify-skip.ts';
-import { HOME_MAX, Translations } from './verify-translations.ts';
+import { CAN_BE_HOME, CAN_BE_VMA, HOME_MAX, Translations } from './verify-translations.ts';
 import {
   KIND_CONSTANT,
+  KIND_GRANULE,
   KIND_LONG,
   KIND_OPAQUE,
   KIND_TRANSLATED,
+  KIND_VTE,
   VALUE_ANY,
   VALUE_BASE,
   VALUE_MIXED,
-  VALUE_POISON,
   Values,
 } from './verify-values.ts';
 
@@ -397,26 +398,41 @@ export class FunctionVerifier {
     if (piece !== PIECE_CHECK) this.#tee(pointerLocal);
     const pointer = piece === PIECE_CHECK ? this.#readLocal(pointerLocal) : this.#pop();
     if (values.isSecret(pointer)) throw this.#refuse("a pointer that is not the function's own");
-    this.#write(slot(SLOT_ENTRY), VALUE_POISON);
-    this.#write(slot(SLOT_GRANULE), VALUE_POISON);
     if (piece === PIECE_CHECK) {
+      this.#writeFound(slot(SLOT_ENTRY), slot(SLOT_GRANULE), pointer, false);
       this.#proof.setChecked(pointer, size, write, flow.epoch);
       return;
     }
     const offset = slot(SLOT_OFFSET);
     const back = slot(SLOT_BACK);
-    const limit = slot(SLOT_LIMIT);
-    if (offset !== 0) this.#write(pointerLocal, VALUE_MIXED);
-    const translation = translations.select(pointer, limit, (offset - back) | 0, flow.epoch);
+    const translation = translations.select(pointer, slot(SLOT_LIMIT), (offset - back) | 0, flow.epoch);
     translations.setChecked(translation, back, size, write);
+    const canBeHome = translations.can(translation, CAN_BE_HOME);
+    if (translations.can(translation, CAN_BE_VMA)) {
+      const address = offset === 0 ? pointer : values.sum(pointer, offset);
+      if (offset !== 0) this.#write(pointerLocal, canBeHome ? VALUE_MIXED : address);
+      this.#writeFound(slot(SLOT_ENTRY), slot(SLOT_GRANULE), address, canBeHome);
+      if (!canBeHome) this.#proof.setChecked(address, size, write, flow.epoch);
+    }
     if (piece === PIECE_WRITE) {
-      const most = translations.get(translation, HOME_MAX) + offset;
-      const isInMap = offset >= 0 && most < this.#proof.mapEnd;
-      if (translations.canBeHome(translation) && !isInMap)
-        throw this.#refuse('a mark that may be outside of the dirty map');
+      const homeMax = translations.get(translation, HOME_MAX);
+      const isInMap = offset >= 0 && homeMax + offset < this.#proof.mapEnd;
+      if (canBeHome && !isInMap) throw this.#refuse('a mark that may be outside of the dirty map');
+      if (canBeHome) this.#proof.markBelow(pointer, offset, homeMax);
       translations.setMarked(translation, offset + this.#context.layout.headerSize, MARKED_BYTES);
     }
     flow.push(values.make(KIND_TRANSLATED, translation, 0));
+  }
+
+  /** What a look-up leaves in its locals; forgotten where there is another path on which it is not made. */
+  #writeFound(entryLocal: number, granuleLocal: number, address: number, isForgotten: boolean): void {
+    const values = this.#values;
+    const granule = values.make(KIND_GRANULE, address, this.#flow.epoch);
+    this.#write(granuleLocal, granule);
+    this.#write(entryLocal, values.make(KIND_VTE, address, granule));
+    if (!isForgotten) return;
+    this.#write(granuleLocal, VALUE_MIXED);
+    this.#write(entryLocal, VALUE_MIXED);
   }
 
   /** At the store of a fault's kind: its address and access must be stored next, and then a trap. */

@@ -16,7 +16,7 @@ import {
   OP_TRY_TABLE,
   OPCODE_COUNT,
 } from './opcodes.ts';
-import { type KnownPieces, SLOT_ENTRY, SLOT_GRANULE, SLOT_POINTER } from './verify-pieces.ts';
+import { type KnownPieces, PIECE_CHECK, SLOT_ENTRY, SLOT_GRANULE, SLOT_POINTER } from './verify-pieces.ts';
 import { WrittenLocals } from './verify-written.ts';
 
 // What an instruction means here.
@@ -38,9 +38,6 @@ for (const opcode of [OP_END, OP_DELEGATE]) meanings[opcode] = CLOSE;
 for (const opcode of [OP_CALL, OP_RETURN_CALL]) meanings[opcode] = CALL;
 for (const opcode of [OP_CALL_INDIRECT, OP_RETURN_CALL_INDIRECT]) meanings[opcode] = CALL_INDIRECT;
 meanings[OP_LOOP] = OPEN_LOOP;
-
-/** Those that a piece writes, or may write. */
-const LOCAL_SLOTS = [SLOT_POINTER, SLOT_ENTRY, SLOT_GRANULE];
 
 /** Words of a loop: where its locals begin and end in `written`, whether something in it can change a permission; and for `close`. */
 const LOOP_WORDS = 4;
@@ -76,7 +73,9 @@ export class Loops {
         lastCall = at;
       } else if (meaning === PIECE) {
         const slots = words[at + WORD_B] as number;
-        for (const slot of LOCAL_SLOTS) this.#sets.note(pieces.slots[slots + slot] as number);
+        this.#sets.note(pieces.slots[slots + SLOT_ENTRY] as number);
+        this.#sets.note(pieces.slots[slots + SLOT_GRANULE] as number);
+        if (words[at + WORD_A] !== PIECE_CHECK) this.#sets.note(pieces.slots[slots + SLOT_POINTER] as number);
       } else if (meaning === CLOSE) {
         depth -= 1;
         const loop = depth >= 0 ? (this.#open[depth] as number) : NO_LOOP;
