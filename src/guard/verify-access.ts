@@ -189,26 +189,30 @@ export class AccessProof {
 
   /** Takes note of a mark for index `value` of the home; false when the byte might not be in the map. */
   markFrom(value: number): boolean {
-    const values = this.#values;
-    if (values.high(value) >= this.mapEnd) return false;
-    this.#mark(values.rootOf(value), (values.offsetOf(value) + this.#layout.headerSize) | 0, MARKED_BYTES);
+    if (this.#values.high(value) >= this.mapEnd) return false;
+    this.#mark(value, 0, MARKED_BYTES, 0, 0);
     return true;
+  }
+
+  /** Takes note of a mark for index value + offset, which is in the map, that was made if value <= most. */
+  markBelow(value: number, offset: number, most: number): void {
+    const always = this.#values.high(value) <= most;
+    this.#mark(value, offset, MARKED_BYTES, always ? 0 : value, always ? 0 : most);
   }
 
   /** The same for chunk number `chunk`, a constant inside the map: all of the chunk, and what is restored behind it. */
   markChunk(chunk: number): void {
-    const { chunkShift, headerSize } = this.#layout;
-    const size = 2 ** chunkShift;
-    this.#mark(VALUE_ZERO, chunk * size + headerSize, size + RESTORED_BEHIND);
+    const size = 2 ** this.#layout.chunkShift;
+    this.#mark(VALUE_ZERO, chunk * size, size + RESTORED_BEHIND, 0, 0);
   }
 
-  #mark(root: number, from: number, size: number): void {
+  #mark(value: number, offset: number, size: number, condition: number, bound: number): void {
     const fact = this.#fact;
-    fact.from = from;
+    fact.from = (this.#values.offsetOf(value) + offset + this.#layout.headerSize) | 0;
     fact.size = size;
-    fact.condition = 0;
-    fact.bound = 0;
-    this.#values.setFact(root, FLAG_MARK, fact);
+    fact.condition = condition;
+    fact.bound = bound;
+    this.#values.setFact(this.#values.rootOf(value), FLAG_MARK, fact);
   }
 
   /** Takes note that [value, value + sizeBytes) is in one VMA that may be read, or written too. */

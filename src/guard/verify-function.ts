@@ -101,7 +101,7 @@ import {
   SLOT_SIZE,
 } from './verify-pieces.ts';
 import { skipDeadCode } from './verify-skip.ts';
-import { HOME_MAX, Translations } from './verify-translations.ts';
+import { CAN_BE_HOME, CAN_BE_VMA, HOME_MAX, Translations } from './verify-translations.ts';
 import {
   KIND_CONSTANT,
   KIND_OPAQUE,
@@ -392,16 +392,20 @@ export class FunctionVerifier {
     if (values.isSecret(pointer)) throw this.#refuse("a pointer that is not the function's own");
     const offset = slot(SLOT_OFFSET);
     const back = slot(SLOT_BACK);
-    const limit = slot(SLOT_LIMIT);
-    if (offset !== 0) this.#write(pointerLocal, VALUE_MIXED);
-    const translation = translations.select(pointer, limit, (offset - back) | 0, flow.epoch);
+    const translation = translations.select(pointer, slot(SLOT_LIMIT), (offset - back) | 0, flow.epoch);
     translations.setChecked(translation, back, size, write);
+    const canBeHome = translations.can(translation, CAN_BE_HOME);
+    if (translations.can(translation, CAN_BE_VMA)) {
+      const address = offset === 0 ? pointer : values.sum(pointer, offset);
+      if (offset !== 0) this.#write(pointerLocal, canBeHome ? VALUE_MIXED : address);
+      if (!canBeHome) this.#proof.setChecked(address, size, write, flow.epoch);
+    }
     if (write) {
       const marked = piece === PIECE_WRITE_FAR ? offset : 0;
-      const most = translations.get(translation, HOME_MAX) + marked;
-      const isInMap = marked >= 0 && most < this.#proof.mapEnd;
-      if (translations.canBeHome(translation) && !isInMap)
-        throw this.#refuse('a mark that may be outside of the dirty map');
+      const homeMax = translations.get(translation, HOME_MAX);
+      const isInMap = marked >= 0 && homeMax + marked < this.#proof.mapEnd;
+      if (canBeHome && !isInMap) throw this.#refuse('a mark that may be outside of the dirty map');
+      if (canBeHome) this.#proof.markBelow(pointer, marked, homeMax);
       translations.setMarked(translation, marked + this.#context.layout.headerSize, MARKED_BYTES);
     }
     flow.push(values.make(KIND_TRANSLATED, translation, 0));

@@ -115,8 +115,9 @@ export class Translations {
     return translation;
   }
 
-  canBeHome(translation: number): boolean {
-    return (this.get(translation, CASES) & CAN_BE_HOME) !== 0;
+  /** Whether there can be this case. */
+  can(translation: number, which: number): boolean {
+    return (this.get(translation, CASES) & which) !== 0;
   }
 
   setMarked(translation: number, from: number, size: number): void {
