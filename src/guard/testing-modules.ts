@@ -24,7 +24,7 @@ export function unsigned(value: number): number[] {
 }
 
 /** Signed LEB128. */
-export function signed(value: number): number[] {
+export function signed(value: number | bigint): number[] {
   const bytes: number[] = [];
   let rest = BigInt(value);
   for (;;) {
