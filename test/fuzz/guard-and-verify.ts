@@ -1,12 +1,11 @@
 /** The one place where the fuzzers guard. */
 import { guardModule } from '../../src/guard/guard.ts';
 import type { GuardedModule, GuardOptions } from '../../src/guard/types.ts';
+import { verifyModule } from '../../src/guard/verify.ts';
 
-/**
- * Guards as a deploy does. Whatever is to hold of guarded bytes before they are compiled is asked here, for the differential
- * fuzzer as well as for that of the decoder: a verifier of guarded bytes goes between the two lines.
- */
+/** Guards as a deploy does, and proves the result. What is not proven is a mistake of the guard or of the verifier. */
 export function guardAndVerify(bytes: Uint8Array, options: GuardOptions): GuardedModule {
   const guarded = guardModule(bytes, options);
+  verifyModule(guarded, { imports: options.imports });
   return guarded;
 }
