@@ -271,6 +271,48 @@ export class Arithmetic {
     return REFUSED;
   }
 
+  /**
+   * Whether the function may branch on a condition. What it learns by that must be about itself: who owns a VMA says whether it
+   * does, and the end of a VMA is for its owner to know. So an end counts only together with the owner.
+   */
+  mayDecide(condition: number, epoch: number): boolean {
+    return this.#mayDecide(condition, epoch, CONDITION_DEPTH_MAX);
+  }
+
+  #mayDecide(condition: number, epoch: number, depth: number): boolean {
+    const values = this.#values;
+    const kind = values.kinds[condition] as number;
+    if (kind < KIND_SECRET || kind === KIND_OWNED || kind === KIND_NOT_OWNED) return true;
+    if (depth === 0) return false;
+    const a = values.a[condition] as number;
+    const b = values.b[condition] as number;
+    switch (kind) {
+      case KIND_WITHIN:
+      case KIND_BEYOND:
+        return values.isOwned(values.a[b] as number, epoch);
+      case KIND_SECRET_IS_ZERO:
+        return this.#mayDecide(a, epoch, depth - 1);
+      case KIND_SECRET_OR:
+        return this.#hidesEnd(KIND_NOT_OWNED, a, b) || this.#mayDecideBoth(a, b, epoch, depth - 1);
+      case KIND_SECRET_AND:
+        return this.#hidesEnd(KIND_OWNED, a, b) || this.#mayDecideBoth(a, b, epoch, depth - 1);
+      default:
+        return false;
+    }
+  }
+
+  #mayDecideBoth(a: number, b: number, epoch: number, depth: number): boolean {
+    return this.#mayDecide(a, epoch, depth) && this.#mayDecide(b, epoch, depth);
+  }
+
+  /** Whether one of two conditions is about the owner of a VTE, and decides alone for all others, and the other is about its end. */
+  #hidesEnd(owner: number, a: number, b: number): boolean {
+    const { kinds, a: first, b: second } = this.#values;
+    const isEnd = (kind: number | undefined): boolean => kind === KIND_WITHIN || kind === KIND_BEYOND;
+    if (kinds[a] === owner && isEnd(kinds[b])) return first[a] === first[second[b] as number];
+    return kinds[b] === owner && isEnd(kinds[a]) && first[b] === first[second[a] as number];
+  }
+
   /** Takes note that a condition is true (not 0), or false. Returns false when it never is. */
   learn(condition: number, isTrue: boolean, epoch: number): boolean {
     return this.#learn(condition, isTrue, epoch, CONDITION_DEPTH_MAX);

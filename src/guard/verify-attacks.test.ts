@@ -164,39 +164,37 @@ describe('addresses', () => {
 
 describe('checks of a VMA', () => {
   const load = 'local.get 0; i32.load';
+  const NOT_CHECKED = /without a check|not the function's to know/;
   const owned = `local.get 4; i32.load ${L.VTE_OWNER}; local.get 2; i32.ne; if; unreachable; end`;
   const ends = (end: number, size = 4, address = 0, entry = 4): string =>
     `local.get ${address}; i32.const ${size}; i32.add; local.get ${entry}; i32.load ${end}; i32.gt_u; if; unreachable; end`;
 
   test('one half of it', () => {
     verifyBody(`${findEntry(0)}; ${owned}; ${ends(L.VTE_READ_END)}; ${load}`);
-    refused(`${findEntry(0)}; ${owned}; ${load}`, /without a check/);
-    refused(`${findEntry(0)}; ${ends(L.VTE_READ_END)}; ${load}`, /without a check/);
-    refused(`${findEntry(0)}; ${load}`, /without a check/);
+    refused(`${findEntry(0)}; ${owned}; ${load}`, NOT_CHECKED);
+    refused(`${findEntry(0)}; ${ends(L.VTE_READ_END)}; ${load}`, NOT_CHECKED);
+    refused(`${findEntry(0)}; ${load}`, NOT_CHECKED);
   });
 
   test('the end before the owner is known', () => {
-    refused(`${findEntry(0)}; ${ends(L.VTE_READ_END)}; ${owned}; ${load}`, /without a check/);
+    refused(`${findEntry(0)}; ${ends(L.VTE_READ_END)}; ${owned}; ${load}`, NOT_CHECKED);
   });
 
   test('the permission for reading, and a write', () => {
     const store = 'local.get 0; local.get 1; i32.store; i32.const 0';
     verifyBody(`${findEntry(0)}; ${owned}; ${ends(L.VTE_WRITE_END)}; ${store}`);
-    refused(`${findEntry(0)}; ${owned}; ${ends(L.VTE_READ_END)}; ${store}`, /without a check/);
-    refused(`${checkVma(0, 4, false)}; ${store}`, /without a check/);
-    refused(`${callCheck(0, 4, false)}; ${store}`, /without a check/);
+    refused(`${findEntry(0)}; ${owned}; ${ends(L.VTE_READ_END)}; ${store}`, NOT_CHECKED);
+    refused(`${checkVma(0, 4, false)}; ${store}`, NOT_CHECKED);
+    refused(`${callCheck(0, 4, false)}; ${store}`, NOT_CHECKED);
     refused(`${findEntry(0)}; ${owned}; ${ends(L.VTE_END)}; ${load}`, /read of the VMA table/);
-    refused(`${checkVma(0, 4, false)}; local.get 0; local.get 1; i32.atomic.rmw.add`, /without a check/);
+    refused(`${checkVma(0, 4, false)}; local.get 0; local.get 1; i32.atomic.rmw.add`, NOT_CHECKED);
   });
 
   test('the entry of another address', () => {
-    refused(`${findEntry(1)}; ${owned}; ${ends(L.VTE_READ_END)}; ${load}`, /without a check/);
-    refused(`${findEntry(1)}; ${owned}; ${findEntry(0)}; ${ends(L.VTE_READ_END)}; ${load}`, /without a check/);
-    refused(
-      `${findEntry(0)}; ${owned}; ${findEntry(1, 3)}; ${ends(L.VTE_READ_END, 4, 0, 3)}; ${load}`,
-      /without a check/,
-    );
-    refused(`${checkVma(1, 4, false)}; ${load}`, /without a check/);
+    refused(`${findEntry(1)}; ${owned}; ${ends(L.VTE_READ_END)}; ${load}`, NOT_CHECKED);
+    refused(`${findEntry(1)}; ${owned}; ${findEntry(0)}; ${ends(L.VTE_READ_END)}; ${load}`, NOT_CHECKED);
+    refused(`${findEntry(0)}; ${owned}; ${findEntry(1, 3)}; ${ends(L.VTE_READ_END, 4, 0, 3)}; ${load}`, NOT_CHECKED);
+    refused(`${checkVma(1, 4, false)}; ${load}`, NOT_CHECKED);
   });
 
   test('fewer bytes, or others', () => {
@@ -501,6 +499,38 @@ describe('header and tables', () => {
     refused(found(`local.get 4; i64.load ${L.VTE_OWNER}; drop; i32.const 0`), /VMA table/);
     refused(found(`local.get 4; local.get 1; i32.store ${L.VTE_OWNER}; i32.const 0`), /no address of the function/);
     refused(found(`local.get 4; i32.const 4; i32.add; i32.load`), /computation/);
+  });
+
+  test('and decides nothing but about what is the own', () => {
+    const end = `local.get 0; i32.const 4; i32.add; local.get 4; i32.load ${L.VTE_READ_END}; i32.gt_u`;
+    const other = `local.get 1; local.get 4; i32.load ${L.VTE_READ_END}; i32.le_u`;
+    const notOwned = `local.get 4; i32.load ${L.VTE_OWNER}; local.get 2; i32.ne`;
+    const decide = (condition: string): string =>
+      `${findEntry(0)}; ${condition}; if; i32.const 1; return; end; i32.const 0`;
+    verifyBody(decide(notOwned));
+    verifyBody(decide(`${notOwned}; ${end}; i32.or`));
+    verifyBody(decide(`${notOwned}; i32.eqz; ${notOwned}; i32.or`));
+    verifyBody(
+      `${findEntry(0)}; ${notOwned}; if; unreachable; end; ${other}; if; i32.const 1; return; end; i32.const 0`,
+    );
+    for (const condition of [
+      end,
+      other,
+      'local.get 4',
+      'local.get 5; i32.wrap_i64',
+      `local.get 4; i32.load ${L.VTE_OWNER}`,
+      `${notOwned}; ${end}; i32.and`,
+      `${end}; local.get 0; local.get 1; i32.eq; i32.or`,
+      `${findEntry(1, 3)}; ${notOwned.replace('local.get 4', 'local.get 3')}; ${end}; i32.or`,
+      'local.get 2',
+    ]) {
+      refused(decide(condition), /not the function's to know/);
+      refused(
+        `${findEntry(0)}; block; ${condition}; br_if 0; i32.const 1; return; end; i32.const 0`,
+        /not the function's to know/,
+      );
+    }
+    refused(`${findEntry(0)}; block; local.get 4; br_table 0; end; i32.const 0`, /not the function's own/);
   });
 
   test('a fault is recorded and traps, or not at all', () => {

@@ -291,6 +291,14 @@ export class FunctionVerifier {
     return flow.stack[flow.top] as number;
   }
 
+  #popCondition(): number {
+    const condition = this.#pop();
+    if (!this.#arithmetic.mayDecide(condition, this.#flow.epoch)) {
+      throw this.#refuse("a branch on something that is not the function's to know");
+    }
+    return condition;
+  }
+
   /** Takes `count` values of the function itself from the stack. */
   #popOwn(count: number, what: string): void {
     const flow = this.#flow;
@@ -546,7 +554,7 @@ export class FunctionVerifier {
     const results =
       blockType === BLOCK_TYPE_EMPTY ? 0 : blockType === BLOCK_TYPE_VALUE ? 1 : (typeResults[blockType] ?? 0);
     if (opcode === OP_IF) {
-      const condition = this.#pop();
+      const condition = this.#popCondition();
       this.#forgetParameters(parameters);
       flow.open(block.BLOCK_IF, parameters, results, condition);
       flow.isReachable = this.#arithmetic.learn(condition, true, flow.epoch);
@@ -674,7 +682,7 @@ export class FunctionVerifier {
     if (opcode === OP_BR) {
       this.#goTo(label);
     } else if (opcode === OP_BR_IF) {
-      const condition = this.#pop();
+      const condition = this.#popCondition();
       const mark = this.#values.trailTop;
       if (this.#arithmetic.learn(condition, true, flow.epoch)) this.#goTo(label);
       this.#values.undo(mark);
