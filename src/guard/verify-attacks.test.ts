@@ -494,6 +494,21 @@ describe('header and tables', () => {
     }
   });
 
+  test('and base decides nothing, nor does what comes of it', () => {
+    const decide = (condition: string): string => `${condition}; if; i32.const 1; return; end; i32.const 0`;
+    for (const condition of [
+      'local.get 2',
+      'local.get 2; local.get 0; i32.add',
+      'local.get 2; i32.const 4; i32.add',
+      `${translate(0, 0, 4, false)}`,
+    ]) {
+      refused(decide(condition), /not the function's to know/);
+      refused(`block; ${condition}; br_if 0; i32.const 1; return; end; i32.const 0`, /not the function's to know/);
+      refused(`block; ${condition}; br_table 0; end; i32.const 0`, /not the function's own/);
+      refused(`${condition}; i32.eqz`, /computation/);
+    }
+  });
+
   test('a fault is recorded and traps, or not at all', () => {
     const record = (kind: number, rest: string): string => `
       local.get 2; i32.const ${kind}; i32.store ${L.HOME_FAULT_KIND}; ${rest}`;

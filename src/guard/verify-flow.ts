@@ -98,17 +98,20 @@ export class Flow {
   readonly #written = new WrittenLocals();
   #entries = new Int32Array(ENTRY_WORDS * 64);
   #entryCount = 0;
-  /** Steps taken in joining paths. */
-  work = 0;
+  /** Steps that joining paths may still take. */
+  #rest = 0;
+  readonly #onTooMuch: () => Error;
   readonly #fact: Fact = { from: 0, size: 0, condition: 0, bound: 0, epoch: 0 };
 
-  constructor(values: Values, translations: Translations) {
+  /** `onTooMuch` makes the error for a function whose paths take too many steps to join. */
+  constructor(values: Values, translations: Translations, onTooMuch: () => Error) {
     this.#values = values;
     this.#translations = translations;
+    this.#onTooMuch = onTooMuch;
   }
 
-  /** Begins a function of so many instructions. */
-  begin(instructionCount: number, localCount: number, results: number): void {
+  /** Begins a function of so many instructions, whose paths may take so many steps to join. */
+  begin(instructionCount: number, localCount: number, results: number, stepsMax: number): void {
     this.top = 0;
     this.isReachable = true;
     this.epoch = 1;
@@ -117,9 +120,14 @@ export class Flow {
     this.#depth = 0;
     this.#written.begin(localCount);
     this.#entryCount = 0;
-    this.work = 0;
+    this.#rest = stepsMax;
     if (instructionCount > this.stack.length) this.stack = new Int32Array(2 * instructionCount);
     this.open(BLOCK_FUNCTION, 0, results);
+  }
+
+  #spend(steps: number): void {
+    this.#rest -= steps;
+    if (this.#rest < 0) throw this.#onTooMuch();
   }
 
   push(value: number): void {
@@ -230,13 +238,13 @@ export class Flow {
   /** What the innermost block has written so far is not known any more. */
   #forgetWritten(): void {
     const { list, first, count } = this.#written;
-    this.work += count - first;
+    this.#spend(count - first);
     for (let i = first; i < count; i += 1) this.#values.writeLocal(list[i] as number, VALUE_MIXED);
   }
 
   /** Forgets what a loop writes, at its header. */
   forget(locals: Int32Array, from: number, to: number): void {
-    this.work += to - from;
+    this.#spend(to - from);
     for (let i = from; i < to; i += 1) this.#values.writeLocal(locals[i] as number, VALUE_MIXED);
   }
 
@@ -307,7 +315,7 @@ export class Flow {
     const values = this.#values;
     const mark = this.#get(block, TRAIL);
     const { trailTop } = values;
-    this.work += trailTop - mark;
+    this.#spend(trailTop - mark);
     for (let at = mark; at < trailTop; at += TRAIL_STEP) {
       const flag = values.trailFlag(at);
       const local = values.trailLocal(at);
@@ -364,7 +372,7 @@ export class Flow {
   #intersect(block: number): void {
     for (let entry = this.#get(block, END_LIST); entry >= 0; ) {
       const at = entry * ENTRY_WORDS;
-      this.work += 1;
+      this.#spend(1);
       const what = this.#entries[at + ENTRY_WHAT];
       if (what === WHAT_LOCAL) this.#intersectLocal(at);
       else if (what === FLAG_RANGE) this.#intersectRange(at);
@@ -457,7 +465,7 @@ export class Flow {
     // Ranges that led to the fact are behind it in the list, and not widened yet.
     for (let other = entries[at + ENTRY_NEXT] as number; other >= 0; ) {
       const o = other * ENTRY_WORDS;
-      this.work += 1;
+      this.#spend(1);
       const value = entries[o + ENTRY_INDEX] as number;
       if (entries[o + ENTRY_WHAT] === FLAG_RANGE && values.rootOf(value) === root) {
         const bound = (entries[o + (isMark ? ENTRY_B : ENTRY_A)] as number) >>> 0;

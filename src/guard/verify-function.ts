@@ -12,7 +12,7 @@ import {
   HOME_FAULT_ADDRESS,
   HOME_FAULT_KIND,
 } from '../../core/layout.ts';
-import { LIMITS, tooLarge, unproven } from './errors.ts';
+import { LIMITS, refusal, unproven } from './errors.ts';
 import {
   BLOCK_TYPE_EMPTY,
   BLOCK_TYPE_VALUE,
@@ -135,8 +135,8 @@ export interface FunctionContext {
  * Steps in joining paths, by the number of instructions: so that a body which is made to take long does not (thousands of
  * blocks in each other, with a way out of each). What compilers make takes a few per instruction.
  */
-const WORK_PER_INSTRUCTION = 256;
-const WORK_MIN = 1_000_000;
+const STEPS_PER_INSTRUCTION = 32;
+const STEPS_MIN = 20_000;
 
 const COMPARISONS: ReadonlyMap<number, number> = new Map([
   [OP_I32_LT_U, COMPARE_LESS],
@@ -150,7 +150,7 @@ export class FunctionVerifier {
   readonly #context: FunctionContext;
   readonly #decoding: ExpressionContext;
   readonly #list = new InstructionList();
-  readonly #loops = new Loops();
+  readonly #loops: Loops;
   readonly #values = new Values();
   readonly #flow: block.Flow;
   readonly #arithmetic: Arithmetic;
@@ -178,7 +178,9 @@ export class FunctionVerifier {
       where: () => context.describe(this.#function),
     };
     this.#translations = new Translations(this.#values);
-    this.#flow = new block.Flow(this.#values, this.#translations);
+    const onTooMuch = (): Error => this.#tooMuch();
+    this.#loops = new Loops(onTooMuch);
+    this.#flow = new block.Flow(this.#values, this.#translations, onTooMuch);
     this.#proof = new AccessProof(this.#values, this.#translations, layout);
     this.#arithmetic = new Arithmetic(this.#values, this.#translations);
     this.#memory = new MemoryInstructions(this.#values, this.#proof, layout);
@@ -209,13 +211,19 @@ export class FunctionVerifier {
     if (this.#context.typeTakesBase[type] !== 1) throw this.#refuse('a function without base');
     this.#values.begin(localCount, this.#base);
     this.#translations.begin();
-    this.#flow.begin(this.#list.count, localCount, results);
-    this.#loops.find(this.#list, localCount, this.#context.addedFirst, this.#pieces);
+    const stepsMax = STEPS_MIN + STEPS_PER_INSTRUCTION * this.#list.count;
+    this.#flow.begin(this.#list.count, localCount, results, stepsMax);
+    this.#loops.find(this.#list, localCount, this.#context.addedFirst, this.#pieces, stepsMax);
     this.#walk();
   }
 
   #refuse(reason: string): Error {
     return unproven(reason, this.#words[this.#at + WORD_OFFSET] ?? 0, this.#decoding.where());
+  }
+
+  #tooMuch(): Error {
+    const what = 'A function takes too long to prove: too many ways lead out of too many blocks, or loops are too deep';
+    return refusal('MODULE_TOO_LARGE', what, this.#words[this.#at + WORD_OFFSET] ?? 0, this.#decoding.where());
   }
 
   #walk(): void {
@@ -275,6 +283,14 @@ export class FunctionVerifier {
     if (flow.top <= flow.floor) throw this.#refuse('more operands than there are');
     flow.top -= 1;
     return flow.stack[flow.top] as number;
+  }
+
+  /** What the function branches on it learns. */
+  #popCondition(): number {
+    const condition = this.#pop();
+    if (this.#values.isSecret(condition))
+      throw this.#refuse("a branch on something that is not the function's to know");
+    return condition;
   }
 
   /** Takes `count` values of the function itself from the stack. */
@@ -521,7 +537,7 @@ export class FunctionVerifier {
     const results =
       blockType === BLOCK_TYPE_EMPTY ? 0 : blockType === BLOCK_TYPE_VALUE ? 1 : (typeResults[blockType] ?? 0);
     if (opcode === OP_IF) {
-      const condition = this.#pop();
+      const condition = this.#popCondition();
       this.#forgetParameters(parameters);
       flow.open(block.BLOCK_IF, parameters, results, condition);
       flow.isReachable = this.#arithmetic.learn(condition, true);
@@ -606,22 +622,19 @@ export class FunctionVerifier {
       this.#otherwise(current);
     }
     flow.close();
-    if (flow.work > WORK_MIN + WORK_PER_INSTRUCTION * this.#list.count) {
-      throw tooLarge(`steps to prove ${this.#decoding.where()}`, flow.work, WORK_PER_INSTRUCTION * this.#list.count);
-    }
   }
 
   /** The results of a block must be on the stack, and nothing else of it. */
   #expectResults(current: number): void {
     const flow = this.#flow;
-    if (flow.top !== flow.floor + flow.resultsOf(current)) throw this.#refuse('operands that are left behind');
-    // Only this path goes to the end of a loop: what it leaves stays what it is.
-    if (flow.kindOf(current) !== block.BLOCK_LOOP) this.#expectJoinable(current);
+    const results = flow.resultsOf(current);
+    if (flow.top !== flow.floor + results) throw this.#refuse('operands that are left behind');
+    // Nothing is joined at the end of a loop: branches to it go to its header.
+    if (flow.kindOf(current) !== block.BLOCK_LOOP) this.#expectJoinable(current, results);
   }
 
-  /** What a path takes along to the end of a block: one value may be an address; others are not looked at there. */
-  #expectJoinable(target: number): void {
-    const arity = this.#flow.arityOf(target);
+  /** What a path takes along to a label: one value may be an address; others are not looked at there. */
+  #expectJoinable(target: number, arity: number): void {
     const kind = this.#flow.kindOf(target);
     const isOwn = arity > 1 || kind === block.BLOCK_FUNCTION || kind === block.BLOCK_LOOP;
     if (isOwn) this.#expectOwn(arity, 'a result');
@@ -642,7 +655,7 @@ export class FunctionVerifier {
   #goTo(label: number): void {
     const target = this.#target(label);
     const kind = this.#flow.kindOf(target);
-    this.#expectJoinable(target);
+    this.#expectJoinable(target, this.#flow.arityOf(target));
     if (kind === block.BLOCK_LOOP) this.#expectChecked(block.CHECKED_LOOP, 'a branch to a loop');
     else if (kind !== block.BLOCK_FUNCTION) this.#flow.join(target);
   }
@@ -652,7 +665,7 @@ export class FunctionVerifier {
     if (opcode === OP_BR) {
       this.#goTo(label);
     } else if (opcode === OP_BR_IF) {
-      const condition = this.#pop();
+      const condition = this.#popCondition();
       const mark = this.#values.trailTop;
       if (this.#arithmetic.learn(condition, true)) this.#goTo(label);
       this.#values.undo(mark);

@@ -57,8 +57,23 @@ export class Loops {
   #open = new Int32Array(64);
   readonly #sets = new WrittenLocals();
 
+  /** Most locals of all loops together; `onTooMuch` makes the error when there are more. */
+  #writtenMax = 0;
+  readonly #onTooMuch: () => Error;
+
+  constructor(onTooMuch: () => Error) {
+    this.#onTooMuch = onTooMuch;
+  }
+
   /** Looks at a body; calls of functions from `addedFirst` on change no permission. Puts the number of each loop into its word b. */
-  find({ words, count }: InstructionList, localCount: number, addedFirst: number, pieces: KnownPieces): void {
+  find(
+    { words, count }: InstructionList,
+    localCount: number,
+    addedFirst: number,
+    pieces: KnownPieces,
+    writtenMax: number,
+  ): void {
+    this.#writtenMax = writtenMax;
     this.#count = 0;
     this.#writtenCount = 0;
     this.#sets.begin(localCount);
@@ -102,6 +117,7 @@ export class Loops {
     const { list, first, count } = this.#sets;
     const start = this.#writtenCount;
     this.#writtenCount = start + count - first;
+    if (this.#writtenCount > this.#writtenMax) throw this.#onTooMuch();
     while (this.#writtenCount > this.written.length) this.written = doubled(this.written);
     this.written.set(list.subarray(first, count), start);
     this.#loops[word + START] = start;

@@ -85,6 +85,11 @@ const TRAIL_RANGE = 1;
 const TRAIL_FACT = 2;
 const TRAIL_FLAG_SHIFT = 8;
 
+// Of a local: it was written or read, ever held a secret, was read when it was VALUE_MIXED.
+const LOCAL_USED = 1;
+const LOCAL_SECRET = 2;
+const LOCAL_READ_MIXED = 4;
+
 /** A check or a mark, as it is handed about. */
 export interface Fact {
   from: number;
@@ -108,10 +113,11 @@ export class Values {
   #recordCount = 0;
   locals = new Int32Array(64);
   /** Trail entry that last saved each local, or -1. */
-  #saved = new Int32Array(64);
-  /** Locals that ever hold a secret, and those that were read when MIXED. */
-  #holdsSecret = new Uint8Array(64);
-  #readMixed = new Uint8Array(64);
+  #saved = new Int32Array(64).fill(-1);
+  /** LOCAL_ bits of each local, and the locals that have any. */
+  #marks = new Uint8Array(64);
+  #used = new Int32Array(64);
+  #usedCount = 0;
   #trail = new Int32Array(TRAIL_WORDS * 256);
   #trailTop = 0;
   /** Trail entries from here on are of the innermost block. */
@@ -136,19 +142,32 @@ export class Values {
       this.flags[value] = 0;
     }
     if (localCount > this.locals.length) this.#growLocals(localCount);
-    this.locals.fill(VALUE_ANY, 0, localCount);
-    this.#saved.fill(-1, 0, localCount);
-    this.#holdsSecret.fill(0, 0, localCount);
-    this.#readMixed.fill(0, 0, localCount);
+    // Only what the last function used, however many it declared.
+    for (let i = 0; i < this.#usedCount; i += 1) {
+      const local = this.#used[i] as number;
+      this.locals[local] = VALUE_ANY;
+      this.#saved[local] = -1;
+      this.#marks[local] = 0;
+    }
+    this.#usedCount = 0;
+    this.#use(base);
     this.locals[base] = VALUE_BASE;
   }
 
   #growLocals(count: number): void {
     const size = 2 * count;
     this.locals = new Int32Array(size);
-    this.#saved = new Int32Array(size);
-    this.#holdsSecret = new Uint8Array(size);
-    this.#readMixed = new Uint8Array(size);
+    this.#saved = new Int32Array(size).fill(-1);
+    this.#marks = new Uint8Array(size);
+    this.#used = new Int32Array(size);
+    this.#usedCount = 0;
+  }
+
+  #use(local: number): void {
+    if (this.#marks[local] !== 0) return;
+    this.#marks[local] = LOCAL_USED;
+    this.#used[this.#usedCount] = local;
+    this.#usedCount += 1;
   }
 
   make(kind: number, a: number, b: number): number {
@@ -324,9 +343,9 @@ export class Values {
     const value = this.locals[local] as number;
     if (value > VALUE_MIXED) return value;
     if (value === VALUE_MIXED) {
-      if (this.#holdsSecret[local] !== 0) return -1;
-      this.#readMixed[local] = 1;
-    }
+      if (((this.#marks[local] as number) & LOCAL_SECRET) !== 0) return -1;
+      this.#marks[local] = (this.#marks[local] as number) | LOCAL_READ_MIXED;
+    } else this.#use(local);
     // No change of the local: it only gets a name, so nothing needs to be undone.
     const named = this.make(KIND_OPAQUE, 0, 0);
     this.locals[local] = named;
@@ -341,10 +360,11 @@ export class Values {
       this.#trail[at + 3] = this.#saved[local] as number;
       this.#saved[local] = at;
     }
+    this.#use(local);
     this.locals[local] = value;
     if ((this.kinds[value] as number) < KIND_SECRET) return true;
-    this.#holdsSecret[local] = 1;
-    return this.#readMixed[local] === 0;
+    this.#marks[local] = (this.#marks[local] as number) | LOCAL_SECRET;
+    return ((this.#marks[local] as number) & LOCAL_READ_MIXED) === 0;
   }
 
   // The trail.

@@ -7,14 +7,14 @@ export class WrittenLocals {
   first = 0;
   /** For each entry, where the local was in the list before; for each local, where it is last, or -1. */
   #before = new Int32Array(1024);
-  #last = new Int32Array(64);
+  #last = new Int32Array(64).fill(-1);
 
-  /** Begins a function. */
+  /** Begins a function. The last one must have closed all of its blocks; what it did not write needs no clearing. */
   begin(localCount: number): void {
+    for (let i = 0; i < this.count; i += 1) this.#last[this.list[i] as number] = -1;
     this.count = 0;
     this.first = 0;
-    if (localCount > this.#last.length) this.#last = new Int32Array(2 * localCount);
-    this.#last.fill(-1, 0, localCount);
+    if (localCount > this.#last.length) this.#last = new Int32Array(2 * localCount).fill(-1);
   }
 
   note(local: number): void {
