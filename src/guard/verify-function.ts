@@ -403,31 +403,36 @@ export class FunctionVerifier {
   }
 
   /** What a piece of verify-pieces.ts does, from its slots. */
-  #piece(piece: number, slots: number): void {
-    const slot = (number: number): number => this.#pieces.slots[slots + number] as number;
+  #piece(piece: number, first: number): void {
+    const { slots } = this.#pieces;
     const values = this.#values;
     const translations = this.#translations;
     const flow = this.#flow;
-    const pointerLocal = slot(SLOT_POINTER);
-    const size = slot(SLOT_SIZE);
-    const write = slot(SLOT_END) === VTE_WRITE_END;
+    const pointerLocal = slots[first + SLOT_POINTER] as number; // slots are inside the table
+    const size = slots[first + SLOT_SIZE] as number;
+    const write = (slots[first + SLOT_END] as number) === VTE_WRITE_END;
     if (piece !== PIECE_CHECK) this.#tee(pointerLocal);
     const pointer = piece === PIECE_CHECK ? this.#readLocal(pointerLocal) : this.#pop();
     if (values.isSecret(pointer)) throw this.#refuse("a pointer that is not the function's own");
     if (piece === PIECE_CHECK) {
-      this.#writeFound(slot(SLOT_ENTRY), slot(SLOT_GRANULE), pointer, false);
+      this.#writeFound(slots[first + SLOT_ENTRY] as number, slots[first + SLOT_GRANULE] as number, pointer, false);
       this.#proof.setChecked(pointer, size, write, flow.epoch);
       return;
     }
-    const offset = slot(SLOT_OFFSET);
-    const back = slot(SLOT_BACK);
-    const translation = translations.select(pointer, slot(SLOT_LIMIT), (offset - back) | 0, flow.epoch);
+    const offset = slots[first + SLOT_OFFSET] as number;
+    const back = slots[first + SLOT_BACK] as number;
+    const translation = translations.select(
+      pointer,
+      slots[first + SLOT_LIMIT] as number,
+      (offset - back) | 0,
+      flow.epoch,
+    );
     translations.setChecked(translation, back, size, write);
     const canBeHome = translations.can(translation, CAN_BE_HOME);
     if (translations.can(translation, CAN_BE_VMA)) {
       const address = offset === 0 ? pointer : values.sum(pointer, offset);
       if (offset !== 0) this.#write(pointerLocal, canBeHome ? VALUE_MIXED : address);
-      this.#writeFound(slot(SLOT_ENTRY), slot(SLOT_GRANULE), address, canBeHome);
+      this.#writeFound(slots[first + SLOT_ENTRY] as number, slots[first + SLOT_GRANULE] as number, address, canBeHome);
       if (!canBeHome) this.#proof.setChecked(address, size, write, flow.epoch);
     }
     if (piece === PIECE_WRITE) {

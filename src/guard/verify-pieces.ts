@@ -169,7 +169,8 @@ export class KnownPieces implements Pieces {
     while ((bytes[second] as number) >= 0x80) second += 1;
     if (bytes[second + 1] !== (isGet ? OP_LOCAL_GET : OP_I32_CONST)) return -1;
     const templates = isGet ? this.#checks : this.#translations;
-    for (const { piece, tokens } of templates) {
+    for (let i = 0; i < templates.length; i += 1) {
+      const { piece, tokens } = templates[i] as Template; // i is inside the list
       const behind = this.#matchTokens(tokens, bytes, position, end);
       if (behind < 0 || !this.#isWhole()) continue;
       this.a = piece;
@@ -185,7 +186,7 @@ export class KnownPieces implements Pieces {
     const first = this.#count * SLOT_COUNT;
     if (first + SLOT_COUNT > this.slots.length) this.#grow();
     const { slots } = this;
-    slots.fill(EMPTY, first, first + SLOT_COUNT);
+    for (let i = first; i < first + SLOT_COUNT; i += 1) slots[i] = EMPTY;
     let at = position;
     for (let i = 0; i < tokens.length; i += 1) {
       if (at >= end) return -1;
@@ -226,24 +227,22 @@ export class KnownPieces implements Pieces {
   #isWhole(): boolean {
     const first = this.#count * SLOT_COUNT;
     const { slots } = this;
-    const slot = (number: number): number => slots[first + number] as number;
-    const pointer = slot(SLOT_POINTER);
-    const entry = slot(SLOT_ENTRY);
-    const granule = slot(SLOT_GRANULE);
-    const size = slot(SLOT_SIZE);
-    const checkedBy = slot(SLOT_FUNCTION) - this.#addedFirst;
-    if (slot(SLOT_OFFSET) === EMPTY) slots[first + SLOT_OFFSET] = 0;
-    // A check by itself has no limit.
-    const hasLimit = slot(SLOT_LIMIT) === EMPTY || slot(SLOT_LIMIT) >= 0;
+    const pointer = slots[first + SLOT_POINTER];
+    const entry = slots[first + SLOT_ENTRY];
+    const granule = slots[first + SLOT_GRANULE];
+    const end = slots[first + SLOT_END];
+    const limit = slots[first + SLOT_LIMIT] as number; // slots are inside the table
+    const checkedBy = (slots[first + SLOT_FUNCTION] as number) - this.#addedFirst;
+    if (slots[first + SLOT_OFFSET] === EMPTY) slots[first + SLOT_OFFSET] = 0;
     return (
-      hasLimit &&
+      // A check by itself has no limit.
+      (limit === EMPTY || limit >= 0) &&
       pointer !== entry &&
       pointer !== granule &&
       entry !== granule &&
-      slot(SLOT_BASE) === this.#base &&
-      size === (slot(SLOT_CODE) & 0xff) &&
-      ((checkedBy === CHECK_READ && slot(SLOT_END) === VTE_READ_END) ||
-        (checkedBy === CHECK_WRITE && slot(SLOT_END) === VTE_WRITE_END))
+      slots[first + SLOT_BASE] === this.#base &&
+      slots[first + SLOT_SIZE] === ((slots[first + SLOT_CODE] as number) & 0xff) &&
+      ((checkedBy === CHECK_READ && end === VTE_READ_END) || (checkedBy === CHECK_WRITE && end === VTE_WRITE_END))
     );
   }
 

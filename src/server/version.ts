@@ -18,11 +18,11 @@ import { checkFetchAllow } from '../functions/fetch-allow.ts';
 import { moduleVersion } from '../functions/store.ts';
 import { guardModule } from '../guard/guard.ts';
 import { type GuardedModule, type HomeLayout, INIT_EXPORT } from '../guard/types.ts';
-import { verifyModule } from '../guard/verify.ts';
 import { statusError } from './errors.ts';
 import type { Executor, Handle, LoadedFunction } from './executor.ts';
 import { classifyFault, type Fault } from './faults.ts';
 import { failed } from './privlib.ts';
+import { compileProven } from './proven-module.ts';
 import type { DeployOptions } from './types.ts';
 
 /** A version of a function, guarded, compiled and with its image made. */
@@ -65,7 +65,7 @@ export async function loadVersion(
   const fetchAllow = checkFetchAllow(options.fetchAllow ?? []);
   const guarded = guardModule(bytes, { imports: ABI_IMPORTS, ...options });
   checkExports(guarded.exports);
-  const module = await compileVerified(guarded);
+  const module = await compileProven(guarded);
   const instance = instantiate(executor, name, module);
   const descriptor = createDescriptor(executor, name, guarded, { deadlineMs, concurrency, argBufBytesMax });
   executor.setVersion(descriptor, name, fetchAllow);
@@ -114,29 +114,6 @@ export function discard(executor: Executor, descriptor: number): boolean {
   if (privLib.functionDestroy(descriptor) !== 0) return false;
   executor.forget(descriptor);
   return true;
-}
-
-/** Proves the guarded module while V8 compiles it on other threads. Nothing comes of that unless it is proven. */
-async function compileVerified(guarded: GuardedModule): Promise<WebAssembly.Module> {
-  const compiling = compile(guarded.bytes);
-  try {
-    verifyModule(guarded, { imports: ABI_IMPORTS });
-  } catch (error) {
-    // Nobody waits for it any more.
-    compiling.catch(() => {});
-    throw error;
-  }
-  return compiling;
-}
-
-/** Bytes that the guard has made; V8 refusing them would be an error of the guard. */
-async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
-  try {
-    return await WebAssembly.compile(bytes);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new JordError('INTERNAL', `The guarded module is not valid: ${reason}`, {}, { cause: error });
-  }
 }
 
 /** Element segments are all that V8 itself writes then: into tables of the instance. */
