@@ -52,8 +52,8 @@ const QUICK: Plan = { coldProcesses: 2, warmUpMs: 400, warmSamples: 5 };
 const REFERENCE = '700kb';
 const SCALED_BYTES = 500_000;
 
-const WARM_PARTS = ['validate', 'decode', 'guard', 'compile', 'instantiate', 'initialise'];
-const COLD_PARTS = ['guard', 'compile', 'instantiate', 'initialise'];
+const WARM_PARTS = ['validate', 'decode', 'guard', 'verify', 'compile', 'instantiate', 'initialise'];
+const COLD_PARTS = ['guard', 'verify', 'compile', 'instantiate', 'initialise'];
 
 async function sampleProcess(
   file: string,
@@ -111,6 +111,8 @@ async function measureSubject({ size, load }: Subject, plan: Plan): Promise<Resu
     ...scaled('deploy/per-500kb/cold', values(cold, 'totalMs')),
     ...scaled('deploy/per-500kb/guard', values(warmParts, 'guardMs')),
     ...scaled('deploy/per-500kb/guard-cold', values(coldParts, 'guardMs')),
+    ...scaled('deploy/per-500kb/verify', values(warmParts, 'verifyMs')),
+    ...scaled('deploy/per-500kb/verify-cold', values(coldParts, 'verifyMs')),
   ];
 }
 
@@ -134,8 +136,9 @@ export const experiment: Experiment = {
     'deploy/<size>: `deploy` of a worker server without a store, warm: repeated in one process, each time with other',
     'bytes, since V8 keeps what it compiled. …/cold: the first deploy of a new process. …/<part>: one part by itself, in',
     'a process of its own. `guard` is all of guardModule; within it are `validate` (by V8) and `decode` (all but the',
-    'bodies, which are decoded, rewritten and encoded in one pass). `compile` is V8, which checks the module and leaves',
-    'making code to the first calls. `initialise` fills a home made by hand; the image that the server makes of it, and',
+    'bodies, which are decoded, rewritten and encoded in one pass). `verify` is all of verifyModule, which in a deploy',
+    'goes on while V8 compiles. `compile` is V8, which checks the module and leaves making code to the first calls.',
+    '`initialise` fills a home made by hand; the image that the server makes of it, and',
     'the hash of the module, are in the total only. per-500kb: the 700kb one, scaled by its bytes before the guard.',
   ],
   run,

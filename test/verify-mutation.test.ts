@@ -16,15 +16,15 @@ import { World } from './mutation/world.ts';
 
 const SEED = 20_261_128;
 /** Valid mutants of each kind must be so many, or the campaign shows nothing. */
-const VALID_MIN = 250;
+const VALID_MIN = 170;
 
 describe('mutants', () => {
-  const campaign = new Campaign({ seed: SEED, perSubject: 330, refusedEvery: 3 });
+  const campaign = new Campaign({ seed: SEED, perSubject: 300, refusedEvery: 3 });
   after(() => campaign.close());
 
   test('that do harm are refused, and those that pass do none', (context) => {
     for (const [i, subject] of [...accessSubjects(SEED)].entries()) {
-      if (i === 9) break;
+      if (i === 7) break;
       campaign.run(subject);
     }
     campaign.run(controlSubject());
@@ -38,7 +38,7 @@ describe('mutants', () => {
       harmful += counts.refusedHarmful;
       tried += counts.refusedTried;
     }
-    assert.ok(refused > 2000, `${refused} refused`);
+    assert.ok(refused > 1500, `${refused} refused`);
     // Most changes of a guard make it refuse what it allowed, or read nonsense: that is not harm, but nothing to prove either.
     assert.ok(harmful > tried / 8, `harm in ${harmful} of ${tried} that were refused and run`);
   });

@@ -12,6 +12,7 @@ import { readFile } from 'node:fs/promises';
 import { decodeModule } from '../../src/guard/decode.ts';
 import { guardModule } from '../../src/guard/guard.ts';
 import { INIT_EXPORT } from '../../src/guard/types.ts';
+import { verifyModule } from '../../src/guard/verify.ts';
 import { startWorkerServer } from '../../src/server/worker-server.ts';
 import { distinguish } from './as-function.ts';
 import { exportedFunction } from './guest.ts';
@@ -58,6 +59,8 @@ function partsDeploy(inside: boolean): Deploy {
     }
     const guarded = guardModule(bytes, { imports: new Map() });
     lap('guardMs');
+    verifyModule(guarded, { imports: new Map() });
+    lap('verifyMs');
     const module = await WebAssembly.compile(new Uint8Array(guarded.bytes));
     lap('compileMs');
     const instance = new WebAssembly.Instance(module, { jord: { memory: space.memory } });

@@ -143,7 +143,8 @@ export class KnownPieces implements Pieces {
     let second = position + 1;
     while ((bytes[second] as number) >= 0x80) second += 1;
     if (bytes[second + 1] !== OP_I32_CONST) return -1;
-    for (const { piece, tokens } of this.#templates) {
+    for (let i = 0; i < this.#templates.length; i += 1) {
+      const { piece, tokens } = this.#templates[i] as Template; // i is inside the list
       const behind = this.#matchTokens(tokens, bytes, position, end);
       if (behind < 0 || !this.#isWhole(piece)) continue;
       this.a = piece;
@@ -159,7 +160,7 @@ export class KnownPieces implements Pieces {
     const first = this.#count * SLOT_COUNT;
     if (first + SLOT_COUNT > this.slots.length) this.#grow();
     const { slots } = this;
-    slots.fill(EMPTY, first, first + SLOT_COUNT);
+    for (let i = first; i < first + SLOT_COUNT; i += 1) slots[i] = EMPTY;
     let at = position;
     for (let i = 0; i < tokens.length; i += 1) {
       if (at >= end) return -1;
@@ -200,15 +201,16 @@ export class KnownPieces implements Pieces {
   #isWhole(piece: number): boolean {
     const first = this.#count * SLOT_COUNT;
     const { slots } = this;
-    const slot = (number: number): number => slots[first + number] as number;
-    if (slot(SLOT_OFFSET) === EMPTY) slots[first + SLOT_OFFSET] = 0;
+    const limit = slots[first + SLOT_LIMIT] as number; // slots are inside the table
+    const checkedBy = (slots[first + SLOT_FUNCTION] as number) - this.#addedFirst;
+    if (slots[first + SLOT_OFFSET] === EMPTY) slots[first + SLOT_OFFSET] = 0;
     return (
-      slot(SLOT_LIMIT) >= 0 &&
-      slot(SLOT_SIZE) >= 1 &&
-      slot(SLOT_SIZE) === (slot(SLOT_CODE) & 0xff) &&
-      slot(SLOT_BASE) === this.#base &&
-      slot(SLOT_POINTER) !== this.#base &&
-      slot(SLOT_FUNCTION) - this.#addedFirst === (piece === PIECE_READ ? CHECK_READ : CHECK_WRITE)
+      limit >= 0 &&
+      (slots[first + SLOT_SIZE] as number) >= 1 &&
+      slots[first + SLOT_SIZE] === ((slots[first + SLOT_CODE] as number) & 0xff) &&
+      slots[first + SLOT_BASE] === this.#base &&
+      slots[first + SLOT_POINTER] !== this.#base &&
+      checkedBy === (piece === PIECE_READ ? CHECK_READ : CHECK_WRITE)
     );
   }
 

@@ -49,8 +49,9 @@ import {
   segmentFlag,
   standsAt,
 } from './verify-canonical.ts';
-import { type FunctionContext, FunctionVerifier } from './verify-function.ts';
+import { FunctionVerifier } from './verify-function.ts';
 import { isWithBase, verifyLayout, verifyParts } from './verify-module.ts';
+import type { FunctionContext } from './verify-state.ts';
 
 export interface VerifyOptions {
   /** Host functions that the module may import, by `module.name`, with their types as the original module sees them. */

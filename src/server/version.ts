@@ -18,11 +18,11 @@ import { checkFetchAllow } from '../functions/fetch-allow.ts';
 import { moduleVersion } from '../functions/store.ts';
 import { guardModule } from '../guard/guard.ts';
 import { type GuardedModule, type GuardOptions, type HomeLayout, INIT_EXPORT } from '../guard/types.ts';
-import { verifyModule } from '../guard/verify.ts';
 import { statusError } from './errors.ts';
 import type { Executor, Handle, LoadedFunction } from './executor.ts';
 import { classifyFault, type Fault } from './faults.ts';
 import { failed } from './privlib.ts';
+import { compileProven } from './proven-module.ts';
 import type { DeployOptions } from './types.ts';
 
 /** A version of a function, guarded, compiled and with its image made. */
@@ -75,7 +75,7 @@ const HOMES_MAX = 65535;
  */
 export async function prepare(bytes: Uint8Array, options: GuardOptions): Promise<Prepared> {
   const guarded = guardModule(bytes, options);
-  return { guarded, module: await compileVerified(guarded, options.imports) };
+  return { guarded, module: await compileProven(guarded, options.imports) };
 }
 
 /**
@@ -164,29 +164,6 @@ export function discard(executor: Executor, descriptor: number): boolean {
   if (privLib.functionDestroy(descriptor) !== 0) return false;
   executor.forget(descriptor);
   return true;
-}
-
-/** Proves the guarded module while V8 compiles it on other threads. Nothing comes of that unless it is proven. */
-async function compileVerified(guarded: GuardedModule, imports: GuardOptions['imports']): Promise<WebAssembly.Module> {
-  const compiling = compile(guarded.bytes);
-  try {
-    verifyModule(guarded, { imports });
-  } catch (error) {
-    // Nobody waits for it any more.
-    compiling.catch(() => {});
-    throw error;
-  }
-  return compiling;
-}
-
-/** Bytes that the guard has made; V8 refusing them would be an error of the guard. */
-async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
-  try {
-    return await WebAssembly.compile(bytes);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new JordError('INTERNAL', `The guarded module is not valid: ${reason}`, {}, { cause: error });
-  }
 }
 
 /** Element segments are all that V8 itself writes then: into tables of the instance. */

@@ -10,7 +10,7 @@ import { JordError } from '../../src/errors.ts';
 import { TestSpace } from '../../src/guard/testing.ts';
 import type { GuardedModule } from '../../src/guard/types.ts';
 import { verifyModule } from '../../src/guard/verify.ts';
-import { CodeMutator, type MutationKind } from './code-mutants.ts';
+import { type CodeMutation, CodeMutator, type MutationKind } from './code-mutants.ts';
 import { harmOf, type OracleCall } from './oracle.ts';
 import { applyByte, applyPart, partMutations } from './part-mutants.ts';
 import { type AccessForm, accessForms, accessSubject, type Subject } from './subjects.ts';
@@ -120,10 +120,20 @@ export class Campaign {
     const mutator = new CodeMutator(guarded);
     const mutants: Mutant[] = [];
     for (const { index, calls: its, isStraight } of functions) {
-      for (const mutation of mutator.mutations(index)) {
+      const all = [...mutator.mutations(index)];
+      const pick = (): CodeMutation => all[Math.floor((1 - this.#random()) * all.length)] as CodeMutation; // there are some
+      for (const mutation of all) {
         const { kind, what } = mutation;
         const make = (): GuardedModule => mutator.apply(index, mutation);
         mutants.push({ kind, what: `function ${index}: ${what}`, calls: its, isStraight, make });
+      }
+      // Two at once: what the one breaks, the other may seem to mend.
+      for (let i = 0; i < all.length / DOUBLES_RATIO; i += 1) {
+        const [x, y] = [pick(), pick()];
+        if (x.end > y.first && y.end > x.first) continue;
+        const make = (): GuardedModule => mutator.apply(index, x, y);
+        const what = `function ${index}: ${x.what}; ${y.what}`;
+        mutants.push({ kind: 'double', what, calls: its, isStraight, make });
       }
     }
     // An export can be another function then, which counts nothing.
@@ -187,6 +197,9 @@ export class Campaign {
     return true;
   }
 }
+
+/** One mutant with two mutations for so many with one. */
+const DOUBLES_RATIO = 8;
 
 /** Mutants with a byte changed, of which few are valid. */
 const BYTES_PER_SUBJECT = 1000;

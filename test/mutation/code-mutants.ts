@@ -34,6 +34,7 @@ export type MutationKind =
   | 'order'
   | 'branch'
   | 'repeat'
+  | 'double'
   | 'parts'
   | 'bytes';
 
@@ -219,13 +220,20 @@ export class CodeMutator {
     return body;
   }
 
-  /** The module with a mutation of function `index`. */
-  apply(index: number, { first, end, code }: CodeMutation): GuardedModule {
+  /** The module with mutations of function `index`, which do not overlap. */
+  apply(index: number, ...mutations: readonly CodeMutation[]): GuardedModule {
     const { instructions } = this.#decode(index);
     const old = this.#body(index);
     const locals = old.length - instructions.reduce((sum, { bytes }) => sum + bytes.length, 0);
     const bytesOf = (from: number, to?: number): number[] => instructions.slice(from, to).flatMap(({ bytes }) => bytes);
-    const body = Uint8Array.from([...old.subarray(0, locals), ...bytesOf(0, first), ...code, ...bytesOf(end)]);
+    const code: number[] = [];
+    let at = 0;
+    for (const { first, end, code: changed } of mutations.toSorted((x, y) => x.first - y.first)) {
+      if (first < at) throw new RangeError('mutations overlap');
+      code.push(...bytesOf(at, first), ...changed);
+      at = end;
+    }
+    const body = Uint8Array.from([...old.subarray(0, locals), ...code, ...bytesOf(at)]);
     const bodies = this.#bodies.map((other, i) => (i === index - this.#importedFunctions ? body : other));
     return { ...this.#guarded, bytes: this.#join(bodies) };
   }

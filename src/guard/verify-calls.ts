@@ -1,0 +1,61 @@
+/** Calls: `base` goes along as the last parameter, and nothing else that is secret. */
+import { OP_CALL, OP_CALL_INDIRECT, OP_RETURN_CALL } from './opcodes.ts';
+import { CHECK_READ, CHECK_WRITE, COPY, FILL, GROW, INIT_SEGMENT_FIRST } from './verify-canonical.ts';
+import { CHECKED_ENTRY } from './verify-flow.ts';
+import type { WalkState } from './verify-state.ts';
+import { KIND_CONSTANT, VALUE_ANY, VALUE_BASE } from './verify-values.ts';
+
+export class Calls {
+  readonly #state: WalkState;
+
+  constructor(state: WalkState) {
+    this.#state = state;
+  }
+
+  /** False when nothing goes on behind it: a tail call. */
+  call(opcode: number, a: number): boolean {
+    const isDirect = opcode === OP_CALL || opcode === OP_RETURN_CALL;
+    if (!isDirect) this.#state.popOwn(1, 'an index');
+    const type = isDirect ? (this.#state.context.functions[a] ?? -1) : a;
+    if (isDirect && a >= this.#state.context.addedFirst) {
+      this.#callAdded(a - this.#state.context.addedFirst, type);
+    } else {
+      this.#state.expectChecked(CHECKED_ENTRY, 'a call');
+      this.#passParameters(type);
+      this.#state.flow.newEpoch();
+    }
+    this.#state.flow.pushAny(this.#state.context.typeResults[type] as number); // passParameters has seen to it that it is a type
+    return opcode === OP_CALL || opcode === OP_CALL_INDIRECT;
+  }
+
+  /** Values of the function itself, and `base` as the last one. */
+  #passParameters(type: number): void {
+    const parameters = this.#state.context.typeParameters[type];
+    if (parameters === undefined) throw this.#state.refuse('a call of nothing');
+    if (this.#state.context.typeTakesBase[type] !== 1) throw this.#state.refuse('a call of a type without base');
+    if (this.#state.pop() !== VALUE_BASE) throw this.#state.refuse('a call that does not pass base');
+    this.#state.popOwn(parameters - 1, 'a parameter');
+  }
+
+  /** The checks, whose e and size say what is known behind them, and those that take any parameters. */
+  #callAdded(place: number, type: number): void {
+    const isCheck = place === CHECK_READ || place === CHECK_WRITE;
+    const isSegment = place >= INIT_SEGMENT_FIRST && place < INIT_SEGMENT_FIRST + this.#state.context.segmentCount;
+    if (!isCheck && !isSegment && ![COPY, FILL, GROW].includes(place))
+      throw this.#state.refuse(`a call of function ${place} of the guard`);
+    const { stack, top } = this.#state.flow;
+    const address = stack[top - 3] ?? VALUE_ANY;
+    const code = stack[top - 2] ?? VALUE_ANY;
+    this.#passParameters(type);
+    if (!isCheck) return;
+    const values = this.#state.values;
+    if (values.kinds[code] !== KIND_CONSTANT) throw this.#state.refuse('a check of a size that is no constant');
+    if (address === VALUE_ANY) return;
+    this.#state.proof.setChecked(
+      address,
+      (values.a[code] as number) & 0xff,
+      place === CHECK_WRITE,
+      this.#state.flow.epoch,
+    );
+  }
+}
