@@ -39,7 +39,27 @@ import {
 import { Reader } from './reader.ts';
 import { operandCounts, resultCounts } from './stack-effects.ts';
 import { readValueType } from './value-types.ts';
-import * as action from './verify-actions.ts';
+import {
+  ACCESS,
+  actions,
+  BINARY,
+  BLOCK,
+  BRANCH,
+  CALL,
+  CONSTANT,
+  END,
+  EXCEPTION,
+  GET,
+  LONG_CONSTANT,
+  NEXT_PART,
+  PIECE,
+  PLAIN,
+  REF_FUNC,
+  SET,
+  TEE,
+  UNARY,
+  UNREACHABLE,
+} from './verify-actions.ts';
 import {
   COMPARE_EQUAL,
   COMPARE_GREATER,
@@ -136,8 +156,8 @@ export class FunctionVerifier {
     while (at < end) {
       this.#state.at = at;
       const opcode = words[at] as number; // at is inside the list
-      switch (action.actions[opcode]) {
-        case action.GET: {
+      switch (actions[opcode]) {
+        case GET: {
           const local = words[at + WORD_A] as number;
           const value = locals[local] as number;
           if (local === this.#state.base) at = this.#skipDeadlineCheck(at);
@@ -145,28 +165,28 @@ export class FunctionVerifier {
           flow.push(value > VALUE_MIXED && local < this.#state.localCount ? value : this.#state.readLocal(local));
           break;
         }
-        case action.CONSTANT:
+        case CONSTANT:
           flow.push(this.#state.values.make(KIND_CONSTANT, words[at + WORD_A] as number, 0));
           break;
-        case action.BINARY: {
+        case BINARY: {
           const y = this.#state.pop();
           const x = this.#state.pop();
           flow.push(this.#state.allowed(this.#binary(opcode, x, y)));
           break;
         }
-        case action.PLAIN:
+        case PLAIN:
           this.#plain(opcode);
           break;
-        case action.SET:
+        case SET:
           this.#state.write(words[at + WORD_A] as number, this.#state.pop());
           break;
-        case action.TEE:
+        case TEE:
           this.#state.tee(words[at + WORD_A] as number);
           break;
-        case action.ACCESS:
+        case ACCESS:
           at = this.#access(opcode, at);
           break;
-        case action.PIECE:
+        case PIECE:
           this.#effects.apply(words[at + WORD_A] as number, words[at + WORD_B] as number);
           break;
         default:
@@ -276,13 +296,13 @@ export class FunctionVerifier {
   #rest(opcode: number, at: number): number {
     const control = this.#control;
     const a = this.#state.words[at + WORD_A] as number;
-    switch (action.actions[opcode]) {
-      case action.LONG_CONSTANT:
+    switch (actions[opcode]) {
+      case LONG_CONSTANT:
         this.#state.flow.push(
           this.#state.words[at + WORD_B] === 1 ? this.#state.values.make(KIND_LONG, a, 0) : VALUE_ANY,
         );
         return at;
-      case action.UNARY: {
+      case UNARY: {
         const x = this.#state.pop();
         this.#state.flow.push(
           this.#state.allowed(
@@ -291,27 +311,27 @@ export class FunctionVerifier {
         );
         return at;
       }
-      case action.BLOCK:
+      case BLOCK:
         control.open(opcode, at, a);
         return control.goOn(at);
-      case action.NEXT_PART:
+      case NEXT_PART:
         control.nextPart(opcode, a);
         return control.goOn(at);
-      case action.END:
+      case END:
         control.end();
         return control.goOn(at);
-      case action.BRANCH:
+      case BRANCH:
         return control.branch(opcode, at, a);
-      case action.CALL:
+      case CALL:
         return this.#calls.call(opcode, a) ? at : control.skip(at);
-      case action.REF_FUNC:
+      case REF_FUNC:
         if (a < 0 || a >= this.#state.context.addedFirst) throw this.#state.refuse(`a reference to function ${a}`);
         this.#state.flow.push(VALUE_ANY);
         return at;
-      case action.EXCEPTION:
+      case EXCEPTION:
         control.throw(opcode, a);
         return control.skip(at);
-      case action.UNREACHABLE:
+      case UNREACHABLE:
         return control.skip(at);
       default:
         throw this.#state.refuse(
