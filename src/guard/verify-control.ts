@@ -15,7 +15,16 @@ import {
   opcodeName,
 } from './opcodes.ts';
 import { Reader } from './reader.ts';
-import * as block from './verify-flow.ts';
+import {
+  BLOCK_CATCH,
+  BLOCK_ELSE,
+  BLOCK_FUNCTION,
+  BLOCK_IF,
+  BLOCK_LOOP,
+  BLOCK_PLAIN,
+  BLOCK_TRY,
+  CHECKED_LOOP,
+} from './verify-flow.ts';
 import type { Loops } from './verify-loops.ts';
 import { skipDeadCode } from './verify-skip.ts';
 import type { WalkState } from './verify-state.ts';
@@ -55,19 +64,19 @@ export class Control {
     if (opcode === OP_IF) {
       const condition = this.#state.popCondition();
       this.#forgetParameters(parameters);
-      flow.open(block.BLOCK_IF, parameters, results, condition);
+      flow.open(BLOCK_IF, parameters, results, condition);
       flow.isReachable = this.#state.arithmetic.learn(condition, true);
     } else if (opcode === OP_LOOP) {
       this.#forgetParameters(parameters);
-      flow.open(block.BLOCK_LOOP, parameters, results);
+      flow.open(BLOCK_LOOP, parameters, results);
       this.#enterLoop(this.#state.words[at + WORD_B] as number);
     } else if (opcode === OP_BLOCK) {
       if (flow.top - parameters < flow.floor) throw this.#state.refuse('more operands than there are');
-      flow.open(block.BLOCK_PLAIN, parameters, results);
+      flow.open(BLOCK_PLAIN, parameters, results);
     } else {
       this.#forgetParameters(parameters);
       if (opcode !== OP_TRY) this.#catchClauses(at);
-      flow.open(opcode === OP_TRY ? block.BLOCK_TRY : block.BLOCK_PLAIN, parameters, results);
+      flow.open(opcode === OP_TRY ? BLOCK_TRY : BLOCK_PLAIN, parameters, results);
     }
   }
 
@@ -79,7 +88,7 @@ export class Control {
   #enterLoop(loop: number): void {
     const flow = this.#state.flow;
     const loops = this.#loops;
-    flow.checks &= ~block.CHECKED_LOOP;
+    flow.checks &= ~CHECKED_LOOP;
     if (loops.calls(loop)) flow.newEpoch();
     flow.forget(loops.written, loops.writtenStart(loop), loops.writtenEnd(loop));
   }
@@ -92,8 +101,8 @@ export class Control {
     for (let rest = reader.u32(); rest > 0; rest -= 1) {
       if (reader.byte() < 2) reader.u32();
       const target = this.#target(reader.u32());
-      if (this.#state.flow.kindOf(target) === block.BLOCK_LOOP) this.#state.expectChecked(block.CHECKED_LOOP, 'a loop');
-      else if (this.#state.flow.kindOf(target) !== block.BLOCK_FUNCTION) this.#state.flow.joinException(target);
+      if (this.#state.flow.kindOf(target) === BLOCK_LOOP) this.#state.expectChecked(CHECKED_LOOP, 'a loop');
+      else if (this.#state.flow.kindOf(target) !== BLOCK_FUNCTION) this.#state.flow.joinException(target);
     }
   }
 
@@ -101,7 +110,7 @@ export class Control {
     const flow = this.#state.flow;
     const current = flow.depth - 1;
     const kind = flow.kindOf(current);
-    const fits = opcode === OP_ELSE ? kind === block.BLOCK_IF : kind === block.BLOCK_TRY || kind === block.BLOCK_CATCH;
+    const fits = opcode === OP_ELSE ? kind === BLOCK_IF : kind === BLOCK_TRY || kind === BLOCK_CATCH;
     if (!fits) throw this.#state.refuse(`${opcodeName(opcode)} where there can be none`);
     if (flow.isReachable) {
       this.#expectResults(current);
@@ -111,14 +120,14 @@ export class Control {
       this.#otherwise(current);
       return;
     }
-    flow.reopen(block.BLOCK_CATCH);
+    flow.reopen(BLOCK_CATCH);
     if (opcode === OP_CATCH) flow.pushAny(this.#tagParameters(tag));
   }
 
   /** The path on which the condition of an `if` is false. */
   #otherwise(current: number): void {
     const flow = this.#state.flow;
-    flow.reopen(block.BLOCK_ELSE);
+    flow.reopen(BLOCK_ELSE);
     flow.isReachable = this.#state.arithmetic.learn(flow.conditionOf(current), false);
   }
 
@@ -133,7 +142,7 @@ export class Control {
     const current = flow.depth - 1;
     const kind = flow.kindOf(current);
     if (flow.isReachable) this.#expectResults(current);
-    if (kind === block.BLOCK_IF) {
+    if (kind === BLOCK_IF) {
       if (flow.isReachable) flow.join(current);
       this.#otherwise(current);
     }
@@ -146,13 +155,13 @@ export class Control {
     const results = flow.resultsOf(current);
     if (flow.top !== flow.floor + results) throw this.#state.refuse('operands that are left behind');
     // Nothing is joined at the end of a loop: branches to it go to its header.
-    if (flow.kindOf(current) !== block.BLOCK_LOOP) this.#expectJoinable(current, results);
+    if (flow.kindOf(current) !== BLOCK_LOOP) this.#expectJoinable(current, results);
   }
 
   /** What a path takes along to a label: one value may be an address; others are not looked at there. */
   #expectJoinable(target: number, arity: number): void {
     const kind = this.#state.flow.kindOf(target);
-    const isOwn = arity > 1 || kind === block.BLOCK_FUNCTION || kind === block.BLOCK_LOOP;
+    const isOwn = arity > 1 || kind === BLOCK_FUNCTION || kind === BLOCK_LOOP;
     if (isOwn) this.#state.expectOwn(arity, 'a result');
     else if (this.#state.flow.top - arity < this.#state.flow.floor)
       throw this.#state.refuse('more operands than there are');
@@ -169,8 +178,8 @@ export class Control {
     const target = this.#target(label);
     const kind = this.#state.flow.kindOf(target);
     this.#expectJoinable(target, this.#state.flow.arityOf(target));
-    if (kind === block.BLOCK_LOOP) this.#state.expectChecked(block.CHECKED_LOOP, 'a branch to a loop');
-    else if (kind !== block.BLOCK_FUNCTION) this.#state.flow.join(target);
+    if (kind === BLOCK_LOOP) this.#state.expectChecked(CHECKED_LOOP, 'a branch to a loop');
+    else if (kind !== BLOCK_FUNCTION) this.#state.flow.join(target);
   }
 
   branch(opcode: number, at: number, label: number): number {

@@ -37,7 +37,26 @@ import {
 import { Reader } from './reader.ts';
 import { operandCounts, resultCounts } from './stack-effects.ts';
 import { readValueType } from './value-types.ts';
-import * as action from './verify-actions.ts';
+import {
+  ACCESS,
+  actions,
+  BINARY,
+  BLOCK,
+  BRANCH,
+  CALL,
+  CONSTANT,
+  END,
+  EXCEPTION,
+  GET,
+  IS_ZERO,
+  NEXT_PART,
+  PIECE,
+  PLAIN,
+  REF_FUNC,
+  SET,
+  TEE,
+  UNREACHABLE,
+} from './verify-actions.ts';
 import {
   COMPARE_EQUAL,
   COMPARE_GREATER,
@@ -135,8 +154,8 @@ export class FunctionVerifier {
     while (at < end) {
       this.#state.at = at;
       const opcode = words[at] as number; // at is inside the list
-      switch (action.actions[opcode]) {
-        case action.GET: {
+      switch (actions[opcode]) {
+        case GET: {
           const local = words[at + WORD_A] as number;
           const value = locals[local] as number;
           at = local === this.#state.base ? this.#skipDeadlineCheck(at) : this.#skipVmaCheck(at);
@@ -144,28 +163,28 @@ export class FunctionVerifier {
           flow.push(value > VALUE_MIXED && local < this.#state.localCount ? value : this.#state.readLocal(local));
           break;
         }
-        case action.CONSTANT:
+        case CONSTANT:
           flow.push(this.#state.values.make(KIND_CONSTANT, words[at + WORD_A] as number, 0));
           break;
-        case action.BINARY: {
+        case BINARY: {
           const y = this.#state.pop();
           const x = this.#state.pop();
           flow.push(this.#state.allowed(this.#binary(opcode, x, y)));
           break;
         }
-        case action.PLAIN:
+        case PLAIN:
           this.#plain(opcode);
           break;
-        case action.SET:
+        case SET:
           this.#state.write(words[at + WORD_A] as number, this.#state.pop());
           break;
-        case action.TEE:
+        case TEE:
           this.#state.tee(words[at + WORD_A] as number);
           break;
-        case action.ACCESS:
+        case ACCESS:
           at = this.#access(opcode, at);
           break;
-        case action.PIECE:
+        case PIECE:
           this.#effects.apply(words[at + WORD_A] as number, words[at + WORD_B] as number);
           break;
         default:
@@ -286,31 +305,31 @@ export class FunctionVerifier {
   #rest(opcode: number, at: number): number {
     const control = this.#control;
     const a = this.#state.words[at + WORD_A] as number;
-    switch (action.actions[opcode]) {
-      case action.IS_ZERO:
+    switch (actions[opcode]) {
+      case IS_ZERO:
         this.#state.flow.push(this.#state.allowed(this.#state.arithmetic.isZero(this.#state.pop())));
         return at;
-      case action.BLOCK:
+      case BLOCK:
         control.open(opcode, at, a);
         return control.goOn(at);
-      case action.NEXT_PART:
+      case NEXT_PART:
         control.nextPart(opcode, a);
         return control.goOn(at);
-      case action.END:
+      case END:
         control.end();
         return control.goOn(at);
-      case action.BRANCH:
+      case BRANCH:
         return control.branch(opcode, at, a);
-      case action.CALL:
+      case CALL:
         return this.#calls.call(opcode, a) ? at : control.skip(at);
-      case action.REF_FUNC:
+      case REF_FUNC:
         if (a < 0 || a >= this.#state.context.addedFirst) throw this.#state.refuse(`a reference to function ${a}`);
         this.#state.flow.push(VALUE_ANY);
         return at;
-      case action.EXCEPTION:
+      case EXCEPTION:
         control.throw(opcode, a);
         return control.skip(at);
-      case action.UNREACHABLE:
+      case UNREACHABLE:
         return control.skip(at);
       default:
         throw this.#state.refuse(
