@@ -138,13 +138,15 @@ function sendResult(request: FastifyRequest, reply: FastifyReply, name: string, 
   const { body } = result;
   reply.code(responseStatus(name, result.status));
   reply.header('content-type', request.contentType ?? DEFAULT_CONTENT_TYPE).header('x-content-type-options', 'nosniff');
-  const fields = responseFields(name, result.headers);
-  for (const [field, value] of fields) reply.header(field, value);
+  let isText = isAsciiField(request.contentType);
+  for (const [field, value] of responseFields(name, result.headers)) {
+    reply.header(field, value);
+    isText &&= typeof value === 'string' ? isAsciiField(value) : value.every(isAsciiField);
+  }
   // Node sees to it that 204 and 304 have no body; 205 must not have one either (RFC 9110, 15.3.6).
   if (reply.statusCode === 205) return reply.removeHeader('content-type').send();
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  const isText = buffer.length <= TEXT_BYTES_MAX && isAscii(buffer) && isAsciiField(request.contentType);
-  if (!isText || ![...fields.values()].flat().every(isAsciiField)) return reply.send(buffer);
+  if (!isText || buffer.length > TEXT_BYTES_MAX || !isAscii(buffer)) return reply.send(buffer);
   return sendText(reply, buffer.toString('latin1'));
 }
 

@@ -27,7 +27,7 @@ import {
 } from '../../core/layout.ts';
 import { CALLEE_CANCELLED, CALLEE_DEADLINE, CALLEE_EXECUTOR_LOST, CLASS_EXHAUSTED, OK } from '../../core/status.ts';
 import { JordError } from '../errors.ts';
-import { Admission, type AdmissionOptions } from './admission.ts';
+import { Admission, type AdmissionOptions, type Waiting } from './admission.ts';
 import { faultError, statusError } from './errors.ts';
 import { type Executor, FUNCTION_ID_FIRST, invokedFromInside } from './executor.ts';
 import { decodeFault, decodeHeaders, readText, writeRequestFields } from './fields.ts';
@@ -203,11 +203,15 @@ export class Dispatcher {
     const nowMs = monotonicMs();
     this.#keepBusy(nowMs);
     while (this.#waiting.peek()?.isOver === true) this.#waiting.shift();
-    const waiting = {
-      count: this.#waiting.size,
-      oldestMs: nowMs - (this.#waiting.peek()?.queuedMs ?? nowMs),
-      standingMs: nowMs - this.#waitingSinceMs,
-    };
+    const oldest = this.#waiting.peek();
+    const waiting =
+      oldest === undefined
+        ? NONE_WAITING
+        : {
+            count: this.#waiting.size,
+            oldestMs: nowMs - oldest.queuedMs,
+            standingMs: nowMs - this.#waitingSinceMs,
+          };
     return this.#admission.refusal(this.#outstanding, waiting, isPatient);
   }
 
@@ -551,5 +555,6 @@ export class Dispatcher {
   }
 }
 
+const NONE_WAITING: Waiting = { count: 0, oldestMs: 0, standingMs: 0 };
 const EMPTY: Uint8Array = new Uint8Array(0);
 const NO_HEADERS: InvokeResult['headers'] = [];
