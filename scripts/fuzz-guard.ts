@@ -100,7 +100,7 @@ function show(): void {
 async function tell({ kind, number, problems }: Failure): Promise<void> {
   console.log(`\nFAILED: ${kind} ${number} of seed ${seed}`);
   for (const problem of problems) console.log(`  ${problem}`);
+  console.log(`again: ${again(kind, number)}`);
   const folder = await campaign.report({ kind, seed, number, problems }, shrinkSeconds * 1000);
   console.log(`written to ${folder}`);
-  console.log(`again: ${again(kind, number)}`);
 }

@@ -56,9 +56,16 @@ export class Campaign {
     return this.#differential.close();
   }
 
-  /** Runs one case. */
+  /** Runs one case. After a failure nothing is certain any more but what it says. */
   run(kind: Kind, seed: number, number: number): Failure | undefined {
-    const problems = kind === 'mutants' ? this.#runMutant(seed, number) : this.#runCase(kind, seed, number);
+    let problems: readonly string[];
+    try {
+      problems = kind === 'mutants' ? this.#runMutant(seed, number) : this.#runCase(kind, seed, number);
+    } catch (error) {
+      // PrivLib, or what looks at it, does not get on.
+      this.#count(kind, 'a problem');
+      problems = [error instanceof Error ? (error.stack ?? error.message) : String(error)];
+    }
     return problems.length === 0 ? undefined : { kind, seed, number, problems };
   }
 

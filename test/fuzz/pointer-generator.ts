@@ -1,7 +1,7 @@
 /** Pointers with static offsets: into the home, into ArgBufs, along frames, at every edge that the guard has, and astray. */
 import { PAGE_SIZE, RED_ZONE } from '../../core/layout.ts';
 import type { Constant, Expression, Type } from './code.ts';
-import { addressIn, get, i32, moved, operation, type Place, plus, type Reach, type State } from './places.ts';
+import { addressIn, get, i32, operation, type Place, plus, type Reach, type State } from './places.ts';
 import type { Random } from './random.ts';
 import type { Scope } from './scope.ts';
 
@@ -308,11 +308,6 @@ export abstract class PointerGenerator {
     const { memoryLimit } = this.scope.profile;
     const edges = [RED_ZONE - size, RED_ZONE - size + 1, RED_ZONE, memoryLimit - 1, memoryLimit, memoryLimit + 1];
     return [0, 0, 0, 1, 8, ...edges, 2 ** 31 - 1, 2 ** 31, FOUR_GIB - size, FOUR_GIB - 1, this.random.next()];
-  }
-
-  /** Notes that a local points where another one does, and so many bytes further. */
-  derive(local: number, from: number, by: number): void {
-    this.state.set(local, moved(this.state.placesOf(from), by));
   }
 }
 
