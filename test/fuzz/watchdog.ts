@@ -4,16 +4,22 @@ import { Worker } from 'node:worker_threads';
 /** A case takes milliseconds; one with a module of binaryen, on a busy machine, a few seconds. */
 const STUCK_MS = 120_000;
 
+/** In so many parts, so that a process that was stopped and goes on is not taken for one that is stuck. */
+const PARTS = 10;
+
 const PROGRAM = `
   const { workerData } = require('node:worker_threads');
-  const { words, text, stuckMs } = workerData;
-  for (;;) {
+  const { words, text, stuckMs, parts } = workerData;
+  for (let seen = -1, still = 0; ; ) {
     const now = Atomics.load(words, 0);
-    Atomics.wait(words, 0, now, stuckMs);
-    if (Atomics.load(words, 0) !== now || Atomics.load(words, 1) === 0) continue;
-    const length = Atomics.load(words, 1);
-    require('node:fs').writeSync(2, 'STUCK: ' + Buffer.from(text.slice(0, length)).toString() + '\\n');
-    process.kill(process.pid, 'SIGKILL');
+    still = now === seen && Atomics.load(words, 1) !== 0 ? still + 1 : 0;
+    seen = now;
+    if (still > parts) {
+      const name = Buffer.from(text.slice(0, Atomics.load(words, 1))).toString();
+      require('node:fs').writeSync(2, 'STUCK: ' + name + '\\n');
+      process.kill(process.pid, 'SIGKILL');
+    }
+    Atomics.wait(words, 0, now, stuckMs / parts);
   }`;
 
 export class Watchdog {
@@ -22,7 +28,7 @@ export class Watchdog {
   readonly #text = new Uint8Array(new SharedArrayBuffer(256));
 
   constructor(stuckMs: number = STUCK_MS) {
-    const workerData = { words: this.#words, text: this.#text, stuckMs };
+    const workerData = { words: this.#words, text: this.#text, stuckMs, parts: PARTS };
     new Worker(PROGRAM, { eval: true, execArgv: [], workerData }).unref();
   }
 
