@@ -121,6 +121,57 @@ describe('addresses', () => {
     );
   });
 
+  test('code on either side of a branch', () => {
+    const raw = 'local.get 0; i32.load; drop';
+    refused(`block; local.get 0; i32.const 5; i32.lt_u; br_if 0; ${raw}; end; i32.const 0`, /without a check/);
+    refused(`block; local.get 0; i32.const 5; i32.ge_u; br_if 0; end; ${raw}; i32.const 0`, /without a check/);
+    refused(`local.get 0; i32.const 5; i32.lt_u; if; else; ${raw}; end; i32.const 0`, /without a check/);
+    refused(`local.get 0; if; ${raw}; end; i32.const 0`, /without a check/);
+    // What is known to be false is not executed.
+    verifyBody(`i32.const 5; local.tee 3; i32.const 5; i32.lt_u; if; ${raw}; end; i32.const 0`);
+    verifyBody(`block; i32.const 5; local.tee 3; i32.const 5; i32.ge_u; br_if 0; ${raw}; end; i32.const 0`);
+    // The branch is never taken, as its condition is 0.
+    verifyBody(`block; local.get 1; br_if 0; local.get 1; if; ${raw}; end; end; i32.const 0`);
+    refused(`i32.const 5; local.tee 3; i32.const 5; i32.le_u; if; ${raw}; end; i32.const 0`, /without a check/);
+  });
+
+  test('sums that wrap', () => {
+    // p >= 2^31, so p + 2^31 is small, and p + 8 may be.
+    const large = 'local.get 0; i32.const 0x80000000; i32.lt_u; if; unreachable; end';
+    const ifSmall = (sum: string): string =>
+      `${large}; ${sum}; local.tee 3; i32.const 100; i32.lt_u; if; local.get 1; i32.load; drop; end; i32.const 0`;
+    for (const sum of [
+      'local.get 0; i32.const 0x80000000; i32.add',
+      'local.get 0; i32.const 8; i32.add',
+      'local.get 0; i32.const 0x80000000; i32.sub',
+      'local.get 0; i32.const -1; i32.sub',
+      // The range of the sum is known, and that of its root is not.
+      `local.get 1; i32.const 8; i32.add; local.tee 4; i32.const 0x80000000; i32.lt_u; if; unreachable; end
+       local.get 4; i32.const 0x80000000; i32.add`,
+      `local.get 1; i32.const 8; i32.add; local.tee 4; i32.const 0x80000000; i32.lt_u; if; unreachable; end
+       local.get 4; i32.const 8; i32.add`,
+    ]) {
+      refused(ifSmall(sum), /without a check/);
+    }
+    // It cannot be small here, so nothing is accessed.
+    verifyBody(ifSmall('local.get 0; i32.const 8; i32.sub'));
+    verifyBody(ifSmall('local.get 0; i32.const 1; i32.shr_u'));
+    refused(ifSmall('local.get 0; local.get 0; i32.add'), /without a check/);
+    refused(ifSmall('local.get 0; i32.const 1; i32.shl'), /without a check/);
+  });
+
+  test('a local that is written deep inside of one path', () => {
+    const use = `local.get 2; local.get 3; i32.add; i32.load ${H}`;
+    const path = (text: string): string =>
+      `i32.const 5; local.set 3; block; local.get 1; br_if 0; ${text}; end; ${use}`;
+    verifyBody(path('block; block; local.get 0; local.set 4; end; end'));
+    refused(path('block; local.get 0; local.set 3; end'), /behind the home/);
+    refused(path('block; block; local.get 0; local.set 3; end; end'), /behind the home/);
+    refused(path('local.get 0; i32.const 7; i32.and; if; local.get 0; local.set 3; end'), /behind the home/);
+    refused(path(`loop; block; local.get 0; local.set 3; end; end`), /behind the home/);
+    refused(path('try; local.get 0; local.set 3; catch_all; end'), /behind the home/);
+  });
+
   test('a comparison before a loop that changes the pointer', () => {
     const loop = (change: string): string => `
       ${ENTRY_CHECK}
@@ -275,6 +326,20 @@ describe('checks of a VMA', () => {
        i32.const 1; i32.const 2; local.get 2; i32.const 0; call_indirect ${typeOf(FUNCTIONS.other)} 0; drop; ${load}`,
       /without a check/,
     );
+    // On the other path, and before an exception.
+    refused(
+      `${ENTRY_CHECK}; ${checkVma(0, 4, false)}; local.get 1; if; else; ${call}; end; ${load}`,
+      /without a check/,
+    );
+    refused(
+      `${ENTRY_CHECK}; ${checkVma(0, 4, false)}; block; block; local.get 1; br_if 1; end; ${call}; end; ${load}`,
+      /without a check/,
+    );
+    refused(
+      `${ENTRY_CHECK}; ${checkVma(0, 4, false)}; try i32; ${call}; i32.const 0; catch_all; ${load}; end`,
+      /without a check/,
+    );
+    verifyBody(`${ENTRY_CHECK}; ${checkVma(0, 4, false)}; try i32; ${load}; catch_all; i32.const 0; end`);
     // The functions of the guard change no permission.
     verifyBody(`${checkVma(0, 4, false)}; local.get 1; local.get 2; call ${FUNCTIONS.grow}; drop; ${load}`);
   });
@@ -659,6 +724,10 @@ describe('clauses of try_table', () => {
     const access = 'local.get 0; i32.load';
     verifyBody(`block; try_table - :0; end; end; ${check}; ${access}`);
     refused(`${ENTRY_CHECK}; ${check}; block; try_table - :0; ${call}; end; end; ${access}`, /without a check/);
+    refused(
+      `${ENTRY_CHECK}; ${check}; block; try_table - :0; ${call}; unreachable; end; end; ${access}`,
+      /without a check/,
+    );
   });
 
   test('and may go to a loop', () => {

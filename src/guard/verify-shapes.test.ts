@@ -69,6 +69,42 @@ describe('a translated pointer in a local', () => {
     );
   });
 
+  test('is no better than on the worst of the paths', () => {
+    const either = (one: string, other: string, use: string): string => `
+      ${ENTRY_CHECK}; local.get 1; if; ${one}; local.set 3; else; ${other}; local.set 3; end; ${use}; i32.const 0`;
+    const home = (limit: number, text = ''): string => `
+      local.get 0; i32.const ${limit}; i32.ge_u; if; unreachable; end; ${text}; local.get 2; local.get 0; i32.add`;
+    // Ranges in the home.
+    verifyBody(either(home(100), home(LIMIT + 4000), load(93)));
+    refused(either(home(100), home(LIMIT + 4000), load(94)));
+    refused(either(home(LIMIT + 4000), home(100), load(94)));
+    // Marks.
+    verifyBody(either(home(100, mark(0, 8)), home(100, mark(0, 16)), store(16)));
+    refused(either(home(100, mark(0, 8)), home(100, mark(0, 16)), store(8)));
+    refused(either(home(100, mark(0)), home(100), store(0)));
+    // Permissions in a VMA.
+    const vma = (write: boolean): string => `${callCheck(0, 8, write)}; local.get 0; i32.const ${H}; i32.sub`;
+    const both = (write: boolean): string => `
+      local.get 0; i32.const ${LIMIT}; i32.lt_u; if i32; ${mark(0)}; local.get 2; local.get 0; i32.add; else; ${vma(write)}; end`;
+    verifyBody(either(both(true), both(true), store(0)));
+    refused(either(both(true), both(false), store(0)));
+    refused(either(both(false), both(true), store(0)));
+    // Of two pointers, neither says where the address is.
+    const isHome = `local.get 0; i32.const ${LIMIT}; i32.lt_u; if; ${load(0)}; end`;
+    verifyBody(either(translate(0, 0, 8, false), translate(0, 0, 8, false), `${CALL}; ${isHome}`));
+    refused(either(translate(0, 0, 8, false), translate(1, 0, 8, false), `${CALL}; ${isHome}`));
+    refused(either(translate(1, 0, 8, false), translate(0, 0, 8, false), `${CALL}; ${isHome}`));
+  });
+
+  test('is not made of a check that is over', () => {
+    const made = (between: string): string => `${ENTRY_CHECK}; ${callCheck(0, 8, false)}; ${between}
+      local.get 0; i32.const ${LIMIT}; i32.lt_u
+      if i32; local.get 2; local.get 0; i32.add; else; local.get 0; i32.const ${H}; i32.sub; end
+      i32.load ${H}`;
+    verifyBody(made(''));
+    refused(made(CALL));
+  });
+
   test('can be moved', () => {
     verifyBody(`${keep(0, 16)}; local.get 3; i32.const 8; i32.add; local.set 3; ${load(4)}; i32.const 0`);
     refused(`${keep(0, 16)}; local.get 3; i32.const 8; i32.add; local.set 3; ${load(12)}; i32.const 0`);
@@ -184,6 +220,21 @@ describe('ranges', () => {
 });
 
 describe('checks of a VMA', () => {
+  test('hold where they were made, and not for the value beside', () => {
+    const trapIf = (how: string, limit: number): string =>
+      `local.get 0; i32.const ${limit}; ${how}; if; unreachable; end`;
+    const checked = (limit: number): string => `
+      local.get 1; if; ${trapIf('i32.lt_u', 100)}; ${callCheck(0, 4, false)}; else; ${trapIf('i32.gt_u', limit)}; end
+      ${trapIf('i32.lt_u', 100)}; local.get 0; i32.load`;
+    verifyBody(checked(99));
+    refused(checked(100));
+    const marked = (limit: number): string => `
+      local.get 1; if; ${trapIf('i32.gt_u', 100)}; ${mark(0)}; else; ${trapIf('i32.lt_u', limit)}; end
+      ${trapIf('i32.gt_u', 100)}; local.get 2; local.get 0; i32.add; i32.const 1; i32.store ${H}; i32.const 0`;
+    verifyBody(marked(101));
+    refused(marked(100));
+  });
+
   test('one for several accesses, behind the paths that made it', () => {
     const access = (offset: number): string => `local.get 0; i32.load ${offset}; drop`;
     verifyBody(`${checkVma(0, 64, false)}; ${access(0)}; ${access(60)}; i32.const 0`);
