@@ -5,7 +5,7 @@ import * as L from '../core/layout.ts';
 import { Cancellation } from '../src/server/types.ts';
 import type { WorkerServerOptions } from '../src/server/worker-server.ts';
 import { assertQuiet, eventually } from './census.ts';
-import { ECHO, ENDLESS, NAP, words, wordsOf } from './guests.ts';
+import { BUSY, ECHO, ENDLESS, NAP, words, wordsOf } from './guests.ts';
 import { jordError, type ObservedServer, startObserved } from './observed-server.ts';
 import { occupy } from './occupy.ts';
 
@@ -113,4 +113,31 @@ test('one that runs for long holds up nobody for whom another executor is free',
     await assertQuiet(observed);
     await server.stop();
   }
+});
+
+test('a long batch that is patient is no reason to refuse others', TIMEOUT, async () => {
+  const observed = await start({ executors: 1, queueDelayMs: 1500 });
+  const { server } = observed;
+  await server.deploy('busy', BUSY);
+  let isOver = false;
+  const batch = server
+    .invokeAll(
+      'busy',
+      Array.from({ length: 2500 }, () => words(1)),
+    )
+    .finally(() => {
+      isOver = true;
+    });
+  let others = 0;
+  const started = performance.now();
+  while (!isOver) {
+    assert.deepEqual(wordsOf(await server.invoke('echo', words(others))), [others]);
+    others++;
+  }
+  // Long enough for what stands to be held against the others.
+  assert.ok(performance.now() - started > 2000, 'the batch took long enough');
+  assert.ok((await batch).every((response) => response instanceof Uint8Array));
+  assert.equal((await server.stats()).orchestrators[0]?.refused, 0);
+  await assertQuiet(observed);
+  await server.stop();
 });

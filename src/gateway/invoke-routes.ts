@@ -14,6 +14,7 @@ const PREFIX = '/fn/';
 const DEFAULT_CONTENT_TYPE = 'application/octet-stream';
 const EMPTY = new Uint8Array(0);
 const TEXT_BYTES_MAX = 4096;
+const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+ *(?:;|$)/;
 
 /** Which function a URL means, and what it sees of the URL. */
 export interface InvocationTarget {
@@ -147,6 +148,8 @@ function sendResult(request: FastifyRequest, reply: FastifyReply, name: string, 
   if (reply.statusCode === 205) return reply.removeHeader('content-type').send();
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   if (!isText || buffer.length > TEXT_BYTES_MAX || !isAscii(buffer)) return reply.send(buffer);
+  // Fastify takes any other type of a text for none.
+  if (!MEDIA_TYPE.test(String(reply.getHeader('content-type')))) return reply.send(buffer);
   return sendText(reply, buffer.toString('latin1'));
 }
 

@@ -10,6 +10,7 @@ export interface AdmissionOptions {
 
 /** What waits for an executor. */
 export interface Waiting {
+  /** Without those that are patient. */
   readonly count: number;
   /** How long the oldest of it has been waiting. */
   readonly oldestMs: number;
@@ -46,7 +47,7 @@ export class Admission {
     if (outstanding >= outstandingMax) {
       return this.#refuse(`As many invocations are outstanding as may be (outstandingMax, ${outstandingMax}).`);
     }
-    if (waiting.count === 0 || queueDelayMs === 0 || isPatient) return undefined;
+    if (queueDelayMs === 0 || isPatient) return undefined;
     const isStanding = waiting.count > this.#standingMax && waiting.standingMs > queueDelayMs;
     if (waiting.oldestMs <= (isStanding ? Math.min(STANDING_MS, queueDelayMs) : queueDelayMs)) return undefined;
     return this.#refuse(`Invocations wait for ${Math.round(waiting.oldestMs)} ms already. Try again later.`);

@@ -77,6 +77,9 @@ interface Pending {
   hasExpired: boolean;
   /** It was put into a second ring. */
   wasOffered: boolean;
+  /** It counts as one that waits here: it is not over, and did not choose to wait for any time. */
+  counts: boolean;
+  readonly isPatient: boolean;
 }
 
 /** Less than it takes to wake a thread. */
@@ -115,7 +118,8 @@ export class Dispatcher {
   /** Something was dispatched, and its executor may be parked; and since when. */
   #hasDispatched = false;
   #dispatchedMs = 0;
-  /** Since when something has been waiting all the time. */
+  /** Those that count as waiting, and since when there have always been some. */
+  #standing = 0;
   #waitingSinceMs = 0;
   /** A promise of `Atomics.waitAsync` has not settled: there is never more than one. */
   #isAwaiting = false;
@@ -175,6 +179,8 @@ export class Dispatcher {
       isOver: false,
       hasExpired: false,
       wasOffered: false,
+      counts: false,
+      isPatient: options.isPatient === true,
     };
     this.#pending[handle & 0xffff] = pending;
     this.#accepted++;
@@ -208,7 +214,7 @@ export class Dispatcher {
       oldest === undefined
         ? NONE_WAITING
         : {
-            count: this.#waiting.size,
+            count: this.#standing,
             oldestMs: nowMs - oldest.queuedMs,
             standingMs: nowMs - this.#waitingSinceMs,
           };
@@ -226,8 +232,17 @@ export class Dispatcher {
   }
 
   #wait(pending: Pending): void {
-    if (this.#waiting.size === 0) this.#waitingSinceMs = this.#nowMs;
     this.#waiting.push(pending);
+    if (pending.isPatient) return;
+    if (this.#standing === 0) this.#waitingSinceMs = this.#nowMs;
+    this.#standing++;
+    pending.counts = true;
+  }
+
+  /** It is dispatched, or over. */
+  #waitsNoMore(pending: Pending): void {
+    if (pending.counts) this.#standing--;
+    pending.counts = false;
   }
 
   /** Makes the record. Returns its handle. */
@@ -360,6 +375,7 @@ export class Dispatcher {
     let didWork = false;
     for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
       if (!next.isOver && !this.#dispatch(next)) break;
+      this.#waitsNoMore(next);
       this.#waiting.shift();
       didWork = true;
     }
@@ -406,6 +422,7 @@ export class Dispatcher {
 
   #close(pending: Pending): void {
     pending.isOver = true;
+    this.#waitsNoMore(pending);
     this.#pending[pending.handle & 0xffff] = undefined;
     if (--this.#outstanding === 0) this.#sweeper?.unref();
   }
@@ -530,6 +547,7 @@ export class Dispatcher {
 
   /** An executor has another thread: what was dispatched to it, is queued and not in its ring any more is dispatched anew. */
   executorReplaced(control: number): void {
+    this.#nowMs = monotonicMs();
     const { privLib, hostBase, words } = this.#executor;
     const inRing = new Set<number>();
     const head = words[(control + EXECUTOR_RING_HEAD) >>> 2] ?? 0;
