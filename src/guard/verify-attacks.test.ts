@@ -240,6 +240,7 @@ describe('checks of a VMA', () => {
       ['i64.const 4', 'i64.const -4'],
       ['i32.const 4', 'i32.const 3'],
       ['i32.const 4', 'i32.const 8'],
+      ['local.get 0', 'local.get 1'],
       [`call ${FUNCTIONS.checkRead}`, `call ${FUNCTIONS.checkWrite}`],
       [`call ${FUNCTIONS.checkRead}`, 'drop; drop; drop'],
     ];
