@@ -79,20 +79,19 @@ export function invokeRoutes(
     url: `${PREFIX}*`,
     // Refused before the body is read.
     onRequest: (request, reply, done) => {
-      const target = parseTarget(request.raw.url ?? '');
-      if (!worker.has(target.name)) {
-        checkFunctionName(target.name);
-        throw functionUnknown(target.name);
+      const { name } = targetOf(request);
+      if (!worker.has(name)) {
+        checkFunctionName(name);
+        throw functionUnknown(name);
       }
-      requestDeadlineMs(request);
-      request.target = target;
+      request.deadlineMs = requestDeadlineMs(request);
       const refusal = worker.refusal();
       // Not thrown: under overload this must cost as little as can be.
       if (refusal === undefined) done();
       else sendProblem(reply, refusal);
     },
     handler: (request, reply) => {
-      const { name } = request.target ?? parseTarget(request.raw.url ?? '');
+      const { name } = targetOf(request);
       const invocation = invocations.begin(name, request.raw.socket);
       try {
         worker.submit(name, bodyOf(request), optionsOf(request, access, invocation), (error, result) => {
@@ -109,14 +108,19 @@ export function invokeRoutes(
   });
 }
 
+/** Taken apart once a request. */
+function targetOf(request: FastifyRequest): InvocationTarget {
+  request.target ??= parseTarget(request.raw.url ?? '');
+  return request.target;
+}
+
 function bodyOf({ body }: FastifyRequest): Uint8Array {
   return body instanceof Uint8Array ? body : EMPTY;
 }
 
 function optionsOf(request: FastifyRequest, access: Access, cancellation: Invocation): InvokeOptions {
-  const target = request.target ?? parseTarget(request.raw.url ?? '');
-  const http = new IncomingRequest(request, target, access);
-  const deadlineMs = requestDeadlineMs(request);
+  const http = new IncomingRequest(request, targetOf(request), access);
+  const { deadlineMs } = request;
   return deadlineMs === undefined ? { http, cancellation } : { http, cancellation, deadlineMs };
 }
 

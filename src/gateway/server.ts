@@ -84,6 +84,7 @@ declare module 'fastify' {
     contentType: string | undefined;
     /** Of an invocation. */
     target: InvocationTarget | undefined;
+    deadlineMs: number | undefined;
   }
   interface FastifyContextConfig {
     /** The body is a module, which has a limit of its own. */
@@ -148,6 +149,7 @@ function createApp(options: GatewayOptions): FastifyInstance {
   app.setReplySerializer((payload) => jsonText(payload));
   app.decorateRequest('contentType', undefined);
   app.decorateRequest('target', undefined);
+  app.decorateRequest('deadlineMs', undefined);
   // Hooks that every request goes through make no promise.
   app.addHook('onRequest', (request, _reply, done) => {
     checkRequest(request);

@@ -89,7 +89,7 @@ export function assembleBody(locals: readonly ValueType[], text: string): Uint8A
  * (an offset; alignment is natural), `if i32`, `br_table 0 1 2` (the default last), `try_table - 0:1 :2` (a block type or none,
  * and clauses TAG:LABEL). Behind `;;` is a comment.
  */
-export function assembleCode(text: string): number[] {
+function assembleCode(text: string): number[] {
   return text
     .replaceAll(/;;.*$/gm, '')
     .split(/[;\n]/)

@@ -136,12 +136,6 @@ export class TestSpace {
     return this.homeAt(base, layout);
   }
 
-  /** Takes all homes back and clears them. */
-  clearHomes(): void {
-    this.bytes.fill(0, HOME_AREA, this.#nextHome);
-    this.#nextHome = HOME_AREA;
-  }
-
   /** A home at a place of one's own, with no deadline to meet. Clears header and map, and leaves the rest. */
   homeAt(base: number, layout: HomeLayout): TestHome {
     this.bytes.fill(0, base, base + layout.headerSize);

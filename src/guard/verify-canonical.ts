@@ -48,7 +48,6 @@ import {
   IMMEDIATE_INDEX_PAIR,
   IMMEDIATE_NONE,
   immediates,
-  OP_I32_LOAD,
   OP_I32_LOAD8_U,
   opcodeNamed,
 } from './opcodes.ts';
@@ -64,18 +63,14 @@ const ADDED_FIRST = -0x7000_0000;
 /** Stand for the number of a data segment and the place of its flag. */
 const SEGMENT = -0x6000_0000;
 const FLAG = -0x6000_0001;
-/** Stand for the local that holds an address, the size of an access, and its code. */
-const ADDRESS = -0x6000_0002;
-const SIZE = -0x6000_0003;
-const CODE = -0x6000_0004;
 
 /** Places of the functions that the guard adds, from the first of them on. */
 export const CHECK_READ = 0;
 export const CHECK_WRITE = 1;
-export const READABLE_END = 2;
-export const WRITABLE_END = 3;
-export const READ_RANGE = 4;
-export const WRITE_RANGE = 5;
+const READABLE_END = 2;
+const WRITABLE_END = 3;
+const READ_RANGE = 4;
+const WRITE_RANGE = 5;
 export const COPY = 6;
 export const FILL = 7;
 export const GROW = 8;
@@ -123,9 +118,7 @@ function canonicalWord(word: string): number {
   if (word === 'i32') return BLOCK_TYPE_VALUE;
   if (word === 'segment') return SEGMENT;
   if (word === 'flag') return FLAG;
-  if (word === 'address') return ADDRESS;
-  if (word === 'size') return SIZE;
-  if (word === 'code') return CODE;
+  if (word === 'any') return ANYTHING;
   const added = ADDED_NAMES.get(word);
   if (added !== undefined) return ADDED_FIRST + added;
   const value = Number(word);
@@ -185,11 +178,12 @@ export const DEADLINE_CHECKS: readonly Canonical[] = [
     end`),
 ];
 
+/** Four words differ from one to the next: the address, the size, the address again, and the code of the access. */
 const vmaCheck = (write: boolean): Canonical =>
-  canonical(`local.get address; local.get base; i32.load ${lastStart(write)}; i32.sub; i64.extend_i32_u
-    i64.const size; i64.add; local.get base; i64.load32_u ${lastLength(write)}; i64.gt_u
+  canonical(`local.get any; local.get base; i32.load ${lastStart(write)}; i32.sub; i64.extend_i32_u
+    i64.const any; i64.add; local.get base; i64.load32_u ${lastLength(write)}; i64.gt_u
     if
-      local.get address; i32.const code; local.get base; call $check-${write ? 'write' : 'read'}
+      local.get any; i32.const any; local.get base; call $check-${write ? 'write' : 'read'}
     end`);
 
 /**
@@ -197,7 +191,9 @@ const vmaCheck = (write: boolean): Canonical =>
  * the proof.
  */
 const VMA_CHECKS: readonly Canonical[] = [vmaCheck(false), vmaCheck(true)];
+const ADDRESS_AT = 0;
 const SIZE_AT = 5;
+const ADDRESS_AGAIN_AT = 11;
 const CODE_AT = 12;
 
 /** What a check of an address in a VMA is about. */
@@ -215,16 +211,13 @@ export function vmaCheckAt(
   addedFirst: number,
   found: VmaCheck,
 ): number {
-  const { words, count } = list;
-  const word = (instruction: number): number => words[(first + instruction) * WORDS + WORD_A] as number;
   for (const [i, form] of VMA_CHECKS.entries()) {
-    if (first + canonicalLength(form) > count || words[(first + 2) * WORDS] !== OP_I32_LOAD) continue;
-    const address = word(0);
+    if (!standsAt(form, list, first, base, addedFirst)) continue;
+    const word = (at: number): number => list.words[(first + at) * WORDS + WORD_A] as number; // inside the form
+    const address = word(ADDRESS_AT);
     const size = word(SIZE_AT);
-    const code = word(CODE_AT);
-    const wanted = form.map((w) => (w === ADDRESS ? address : w === SIZE ? size : w === CODE ? code : w));
-    if (address === base || size < 1 || size !== (code & 0xff)) continue;
-    if (!standsAt(wanted, list, first, base, addedFirst)) continue;
+    if (address === base || address !== word(ADDRESS_AGAIN_AT)) continue;
+    if (size < 1 || size !== (word(CODE_AT) & 0xff)) continue;
     found.address = address;
     found.sizeBytes = size;
     found.write = i === 1;

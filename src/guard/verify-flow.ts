@@ -33,7 +33,6 @@ export const BLOCK_IF = 3;
 export const BLOCK_ELSE = 4;
 export const BLOCK_TRY = 5;
 export const BLOCK_CATCH = 6;
-export const BLOCK_CATCH_ALL = 7;
 
 /** Deadline checks passed: since the function was entered; and since then or the last loop header. */
 export const CHECKED_ENTRY = 1;

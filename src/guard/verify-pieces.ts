@@ -20,7 +20,7 @@ import { CHECK_READ, CHECK_WRITE } from './verify-canonical.ts';
  * and the offset. Uses local $pointer.
  */
 export const PIECE_READ = 0;
-export const PIECE_WRITE = 1;
+const PIECE_WRITE = 1;
 export const PIECE_WRITE_FAR = 2;
 
 // Slots: numbers that differ from piece to piece.

@@ -31,7 +31,7 @@ export const KIND_OPAQUE = 0;
 /** a: the value. */
 export const KIND_CONSTANT = 1;
 /** a + b modulo 2^32, b a constant, a the root. */
-export const KIND_SUM = 2;
+const KIND_SUM = 2;
 /** a >>> b, b a constant. */
 export const KIND_SHIFTED = 3;
 /** a = 0; a & b, a | b; a < b, a <= b (unsigned); a = b, a ≠ b. */
@@ -45,7 +45,7 @@ export const KIND_NOT_EQUAL = 10;
 /** Secret ones from here on. */
 export const KIND_SECRET = 16;
 export const KIND_BASE = 16;
-export const KIND_POISON = 17;
+const KIND_POISON = 17;
 /** base + a + b modulo 2^32, b a constant. */
 export const KIND_HOME = 18;
 /** An address in the home or in a VMA, as translation a says. */
@@ -223,10 +223,6 @@ export class Values {
       if (low >= 0 && high <= U32_MAX) return this.ranged(KIND_SUM, root, offset, low, high);
     }
     return this.make(KIND_SUM, root, offset);
-  }
-
-  same(x: number, y: number): boolean {
-    return this.rootOf(x) === this.rootOf(y) && this.offsetOf(x) === this.offsetOf(y);
   }
 
   // Ranges: low <= value <= high, unsigned.

@@ -27,7 +27,7 @@ import {
 } from '../../core/layout.ts';
 import { CALLEE_CANCELLED, CALLEE_DEADLINE, CALLEE_EXECUTOR_LOST, CLASS_EXHAUSTED, OK } from '../../core/status.ts';
 import { JordError } from '../errors.ts';
-import { Admission, type AdmissionOptions, type Waiting } from './admission.ts';
+import { Admission, type AdmissionOptions } from './admission.ts';
 import { faultError, statusError } from './errors.ts';
 import { type Executor, FUNCTION_ID_FIRST, invokedFromInside } from './executor.ts';
 import { decodeFault, decodeHeaders, readText, writeRequestFields } from './fields.ts';
@@ -35,6 +35,7 @@ import { Fifo } from './fifo.ts';
 import { failed, recordOf } from './privlib.ts';
 import { clockWord, monotonicMs } from './time.ts';
 import type { Answer, Cancellation, HttpRequest, InvokeResult, OrchestratorStats } from './types.ts';
+import { type Waiter, WaitingQueue } from './waiting-queue.ts';
 
 export interface DispatcherOptions extends AdmissionOptions {
   /** k: how many invocations an executor has at most, the one that runs included. */
@@ -63,23 +64,18 @@ export interface SubmitOptions {
   readonly isPatient?: boolean | undefined;
 }
 
-interface Pending {
+interface Pending extends Waiter {
   readonly handle: number;
   readonly target: DispatchedFunction;
   readonly answer: Answer;
-  readonly queuedMs: number;
   readonly deadlineMs: number;
   /** Control block of the executor that it was dispatched to; 0 while it waits here. */
   executor: number;
-  /** Answered already. */
   isOver: boolean;
   /** It was still queued when its deadline passed. */
   hasExpired: boolean;
   /** It was put into a second ring. */
   wasOffered: boolean;
-  /** It counts as one that waits here: it is not over, and did not choose to wait for any time. */
-  counts: boolean;
-  readonly isPatient: boolean;
 }
 
 /** Less than it takes to wake a thread. */
@@ -103,7 +99,7 @@ export class Dispatcher {
   readonly #doorbell: number;
   /** By the index of the record. */
   readonly #pending: (Pending | undefined)[] = [];
-  readonly #waiting = new Fifo<Pending>();
+  readonly #waiting = new WaitingQueue<Pending>();
   /** What has ended and is not handed out yet. */
   readonly #arrived = new Fifo<Pending>();
   #outstanding = 0;
@@ -118,9 +114,6 @@ export class Dispatcher {
   /** Something was dispatched, and its executor may be parked; and since when. */
   #hasDispatched = false;
   #dispatchedMs = 0;
-  /** Those that count as waiting, and since when there have always been some. */
-  #standing = 0;
-  #waitingSinceMs = 0;
   /** A promise of `Atomics.waitAsync` has not settled: there is never more than one. */
   #isAwaiting = false;
   #progressMs = 0;
@@ -179,13 +172,12 @@ export class Dispatcher {
       isOver: false,
       hasExpired: false,
       wasOffered: false,
-      counts: false,
       isPatient: options.isPatient === true,
     };
     this.#pending[handle & 0xffff] = pending;
     this.#accepted++;
     if (this.#outstanding++ === 0) this.#startSweeping();
-    if (this.#waiting.size > 0 || !this.#dispatch(pending)) this.#wait(pending);
+    if (this.#waiting.size > 0 || !this.#dispatch(pending)) this.#waiting.push(pending, nowMs);
     options.cancellation?.attach(() => this.#cancel(pending));
     this.#turn();
   }
@@ -208,17 +200,7 @@ export class Dispatcher {
     if (!this.#executor.isIdle) return undefined;
     const nowMs = monotonicMs();
     this.#keepBusy(nowMs);
-    while (this.#waiting.peek()?.isOver === true) this.#waiting.shift();
-    const oldest = this.#waiting.peek();
-    const waiting =
-      oldest === undefined
-        ? NONE_WAITING
-        : {
-            count: this.#standing,
-            oldestMs: nowMs - oldest.queuedMs,
-            standingMs: nowMs - this.#waitingSinceMs,
-          };
-    return this.#admission.refusal(this.#outstanding, waiting, isPatient);
+    return this.#admission.refusal(this.#outstanding, this.#waiting.waiting(nowMs), isPatient);
   }
 
   /**
@@ -229,20 +211,6 @@ export class Dispatcher {
     this.#nowMs = nowMs;
     if (this.#waiting.size > 0 && this.takeIn()) this.#pump();
     if (this.#hasDispatched && nowMs - this.#dispatchedMs > WAKE_MS) this.wakeExecutors();
-  }
-
-  #wait(pending: Pending): void {
-    this.#waiting.push(pending);
-    if (pending.isPatient) return;
-    if (this.#standing === 0) this.#waitingSinceMs = this.#nowMs;
-    this.#standing++;
-    pending.counts = true;
-  }
-
-  /** It is dispatched, or over. */
-  #waitsNoMore(pending: Pending): void {
-    if (pending.counts) this.#standing--;
-    pending.counts = false;
   }
 
   /** Makes the record. Returns its handle. */
@@ -373,9 +341,8 @@ export class Dispatcher {
 
   #pump(): boolean {
     let didWork = false;
-    for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
-      if (!next.isOver && !this.#dispatch(next)) break;
-      this.#waitsNoMore(next);
+    for (let next = this.#waiting.first(); next !== undefined; next = this.#waiting.first()) {
+      if (!this.#dispatch(next)) break;
       this.#waiting.shift();
       didWork = true;
     }
@@ -421,8 +388,8 @@ export class Dispatcher {
   }
 
   #close(pending: Pending): void {
+    if (pending.executor === 0) this.#waiting.leave(pending);
     pending.isOver = true;
-    this.#waitsNoMore(pending);
     this.#pending[pending.handle & 0xffff] = undefined;
     if (--this.#outstanding === 0) this.#sweeper?.unref();
   }
@@ -560,7 +527,7 @@ export class Dispatcher {
       if (privLib.invocationState(pending.handle, hostBase) !== INVOCATION_QUEUED) continue;
       pending.executor = 0;
       pending.wasOffered = false;
-      this.#wait(pending);
+      this.#waiting.push(pending, this.#nowMs);
     }
     this.#turn();
   }
@@ -573,6 +540,5 @@ export class Dispatcher {
   }
 }
 
-const NONE_WAITING: Waiting = { count: 0, oldestMs: 0, standingMs: 0 };
 const EMPTY: Uint8Array = new Uint8Array(0);
 const NO_HEADERS: InvokeResult['headers'] = [];

@@ -317,9 +317,14 @@ export class ExecutorThreads {
     thread.isReplacing = true;
     thread.isTerminated = true;
     this.#options.log(serverRecord('an executor does not answer: its thread is replaced'));
-    this.#privLib.executorDoom(control);
     // The rest happens when it has ended.
-    await thread.worker.terminate();
+    await this.#terminate(control, thread.worker);
+  }
+
+  /** Other threads still go on: they must not wait for a lock that nobody gives back. */
+  async #terminate(control: number, worker: Worker): Promise<void> {
+    this.#privLib.executorDoom(control);
+    await worker.terminate();
   }
 
   /** The thread has ended: what it had is put in order, and a new one begun. */
@@ -367,12 +372,7 @@ export class ExecutorThreads {
     if (worker === undefined) return;
     const exited = new Promise((resolve) => worker.once('exit', resolve));
     this.#tell(thread, { kind: 'stop' });
-    const terminate = (): void => {
-      // Other threads still go on for a while: they must not wait for a lock that nobody gives back.
-      this.#privLib.executorDoom(thread.control);
-      void worker.terminate();
-    };
-    const timer = setTimeout(terminate, graceMs);
+    const timer = setTimeout(() => void this.#terminate(thread.control, worker), graceMs);
     await exited;
     clearTimeout(timer);
     this.drainLogs();
