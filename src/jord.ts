@@ -75,8 +75,9 @@ export class Jord {
    * The same with a callback, which is called once and never before this returns: `error` is what `invoke` would throw. What the
    * callback throws ends the process, as in any callback of Node.
    *
-   * Throws what is known at once, and then calls nothing: FUNCTION_UNKNOWN, OVERLOADED, BAD_OPTION, BODY_TOO_LARGE,
-   * ADDRESS_SPACE_EXHAUSTED, SERVER_STOPPED. With `executors: 0` the function runs on this thread, before this returns.
+   * Throws what is known at once, and then calls nothing: FUNCTION_UNKNOWN, INVOCATION_CANCELLED, OVERLOADED, BAD_OPTION,
+   * BODY_TOO_LARGE, ADDRESS_SPACE_EXHAUSTED, SERVER_STOPPED. With `executors: 0` the function runs on this thread, before this
+   * returns; then only FUNCTION_UNKNOWN, BAD_OPTION and SERVER_STOPPED are thrown, and the callback has all else.
    */
   submit(
     name: string,

@@ -1,4 +1,5 @@
 /** For tests of the verifier: a guarded module with a function whose body is written by hand. */
+import assert from 'node:assert/strict';
 import {
   CONTROL_NOW_MS,
   HOME_DEADLINE_MS,
@@ -7,6 +8,7 @@ import {
   HOME_LAST_WRITE_LENGTH,
   HOME_LAST_WRITE_START,
 } from '../../core/layout.ts';
+import { JordError } from '../errors.ts';
 import { guardModule } from './guard.ts';
 import { assembleBody, functionNamed, openModule, withBody } from './testing-edit.ts';
 import { assemble } from './testing-wat.ts';
@@ -63,9 +65,20 @@ export function typeOf(index: number): number {
   return open.parts.functions[index] ?? -1;
 }
 
+const LOCALS: readonly ValueType[] = ['i32', 'i32', 'i64', 'i32'];
+
+function subject(text: string, locals: readonly ValueType[] = LOCALS): GuardedModule {
+  return withBody(SUBJECT, 'subject', assembleBody(locals, text));
+}
+
+/** Whether V8 takes this body for `subject`. */
+export function isValidBody(text: string): boolean {
+  return WebAssembly.validate(subject(text).bytes);
+}
+
 /** Verifies the module with this body for `subject`. Bytes that V8 refuses would prove nothing about the verifier. */
-export function verifyBody(text: string, locals: readonly ValueType[] = ['i32', 'i32', 'i64', 'i32']): GuardedModule {
-  const guarded = withBody(SUBJECT, 'subject', assembleBody(locals, text));
+export function verifyBody(text: string, locals: readonly ValueType[] = LOCALS): GuardedModule {
+  const guarded = subject(text, locals);
   if (!WebAssembly.validate(guarded.bytes)) {
     new WebAssembly.Module(guarded.bytes);
     throw new Error('V8 refuses the module');
@@ -124,3 +137,27 @@ export function translate(address: number, from: number, size: number, write: bo
       local.get ${address}; i32.const ${headerSize}; i32.sub
     end`;
 }
+
+/** What the verifier says; a failure when it accepts. */
+export function refusalOf(verifyIt: () => void): JordError {
+  try {
+    verifyIt();
+  } catch (error) {
+    assert.ok(error instanceof JordError, String(error));
+    return error;
+  }
+  return assert.fail('it was accepted');
+}
+
+/** The body must be refused, with this reason, and a place in `subject`. */
+export function refused(text: string, reason: RegExp): void {
+  const error = refusalOf(() => verifyBody(text));
+  assert.equal(error.code, 'MODULE_UNPROVEN', error.message);
+  assert.match(error.message, reason);
+  assert.match(error.message, /\(in function \d+ "subject", at byte 0x[0-9a-f]+\)$/);
+}
+
+/** `if` the pointer in a local is in the home, its address is left; otherwise it traps. */
+export const homeOnly = (local: number, limit = SUBJECT.layout.memoryLimit): string => `
+  local.get ${local}; i32.const ${limit}; i32.ge_u; if; unreachable; end
+  local.get 2; local.get ${local}; i32.add`;

@@ -3,6 +3,7 @@
  */
 
 import { MessageChannel } from 'node:worker_threads';
+import { CALLEE_CANCELLED } from '../../core/status.ts';
 import { JordError } from '../errors.ts';
 import { ABI_MODULE, HTTP_REQUEST_FUNCTIONS, HTTP_RESPONSE_FUNCTIONS } from '../functions/abi.ts';
 import { checkDeadlineMs } from '../functions/deadline.ts';
@@ -12,6 +13,7 @@ import { type FunctionStore, openStore } from '../functions/store.ts';
 import { Batch, orError } from './batch.ts';
 import { Clock } from './clock.ts';
 import { type DispatchedFunction, Dispatcher, type SubmitOptions } from './dispatcher.ts';
+import { statusError } from './errors.ts';
 import { Executor, FUNCTION_ID_FIRST } from './executor.ts';
 import { ExecutorThreads } from './executor-threads.ts';
 import type { HttpExchange } from './host-functions.ts';
@@ -292,22 +294,18 @@ export class LocalWorkerServer implements WorkerServer {
 
   /** On an executor thread; on this one, before it returns, where there is none. */
   async invoke(name: string, body: Uint8Array, options: InvokeOptions = {}): Promise<InvokeResult> {
-    if (this.#settings.executors === 0) return this.#invokeHere(name, body, options);
-    this.#checkRunning();
-    const { target } = this.#find(name);
-    if (options.deadlineMs !== undefined) checkDeadlineMs('deadlineMs', options.deadlineMs);
+    const target = this.#targetOf(name, options.deadlineMs);
+    if (this.#settings.executors === 0) return this.#runHere(target, body, options);
     return this.#dispatcher.invoke(target, body, options);
   }
 
   submit(name: string, body: Uint8Array, options: SubmitOptions, answer: Answer): void {
-    this.#checkRunning();
-    const { target } = this.#find(name);
-    if (options.deadlineMs !== undefined) checkDeadlineMs('deadlineMs', options.deadlineMs);
+    const target = this.#targetOf(name, options.deadlineMs);
     if (this.#settings.executors > 0) {
       this.#dispatcher.submit(target, body, options, answer);
       return;
     }
-    const outcome = orError(() => this.#invokeHere(name, body, options));
+    const outcome = orError(() => this.#runHere(target, body, options));
     queueMicrotask(() => {
       if (outcome instanceof JordError) answer(outcome, undefined);
       else answer(undefined, outcome);
@@ -320,9 +318,7 @@ export class LocalWorkerServer implements WorkerServer {
     requests: readonly Uint8Array[],
     options: { readonly deadlineMs?: number } = {},
   ): Promise<(Uint8Array | JordError)[]> {
-    this.#checkRunning();
-    this.#find(name);
-    if (options.deadlineMs !== undefined) checkDeadlineMs('deadlineMs', options.deadlineMs);
+    this.#targetOf(name, options.deadlineMs);
     if (this.#settings.executors === 0) {
       return requests.map((request) => orError(() => this.invokeInline(name, request, options.deadlineMs)));
     }
@@ -339,24 +335,26 @@ export class LocalWorkerServer implements WorkerServer {
 
   /** Runs it on this thread, which it holds until it has ended, also where it waits for something. */
   invokeInline(name: string, body: Uint8Array, deadlineMs?: number): Uint8Array {
-    this.#checkRunning();
-    const { target } = this.#find(name);
-    if (deadlineMs !== undefined) checkDeadlineMs('deadlineMs', deadlineMs);
+    const { id } = this.#targetOf(name, deadlineMs);
     // What was submitted before need not wait until this thread is free again.
     this.#dispatcher.wakeExecutors();
-    return this.#executor.invoke(target.id, body, { deadlineMs });
+    return this.#executor.invoke(id, body, { deadlineMs });
   }
 
-  #invokeHere(name: string, body: Uint8Array, { http, deadlineMs }: SubmitOptions): InvokeResult {
-    if (http === undefined) {
-      return { body: this.invokeInline(name, body, deadlineMs), status: undefined, headers: [] };
-    }
+  #runHere({ id, name }: DispatchedFunction, body: Uint8Array, options: SubmitOptions): InvokeResult {
+    const { http, deadlineMs, cancellation } = options;
+    if (cancellation?.isCancelled === true) throw statusError(CALLEE_CANCELLED, name);
+    const exchange: HttpExchange | undefined = http && { request: http, status: undefined, headers: [] };
+    const response = this.#executor.invoke(id, body, { exchange, deadlineMs });
+    return { body: response, status: exchange?.status, headers: exchange?.headers ?? [] };
+  }
+
+  /** The function to invoke, if that may be done with this deadline. */
+  #targetOf(name: string, deadlineMs: number | undefined): DispatchedFunction {
     this.#checkRunning();
     const { target } = this.#find(name);
     if (deadlineMs !== undefined) checkDeadlineMs('deadlineMs', deadlineMs);
-    const exchange: HttpExchange = { request: http, status: undefined, headers: [] };
-    const response = this.#executor.invoke(target.id, body, { exchange, deadlineMs });
-    return { body: response, status: exchange.status, headers: exchange.headers };
+    return target;
   }
 
   async stats(): Promise<ServerStats> {
