@@ -3,7 +3,7 @@ import { ACCESS_BULK, ACCESS_WRITE, RED_ZONE } from '../../core/layout.ts';
 import { JordError } from '../../src/errors.ts';
 import { decodeModule } from '../../src/guard/decode.ts';
 import type { ModuleExport } from '../../src/guard/types.ts';
-import { GLOBAL_EXPORT, MEMORY_EXPORT, SIZE_EXPORT } from './assemble.ts';
+import { isGetterName, MEMORY_EXPORT } from './getters.ts';
 import { DEADLINE_MS_MAX, type GuardedRun, GuardedSide, type LoadedModule, type Sabotage } from './guarded.ts';
 import type { HostCall, Model } from './model.ts';
 import { type Call, callables, describeOutcome, type Outcome, trapOf, valuesOf } from './outcome.ts';
@@ -256,9 +256,8 @@ function refusal(error: unknown): CaseResult {
   return { kind: 'different', problems: [`guarding, compiling or initialising fails: ${String(error)}`] };
 }
 
-/** A mutant may have such a name for something else. */
 function isGetter({ name, type }: ModuleExport): boolean {
-  return (name === SIZE_EXPORT || name.startsWith(GLOBAL_EXPORT)) && type.parameters.length === 0;
+  return isGetterName(name) && type.parameters.length === 0;
 }
 
 /** The module traps when it is instantiated: then so must it without guards. */
