@@ -145,7 +145,7 @@ export class Fixture {
       ? [HOME_LAST_WRITE_START, HOME_LAST_WRITE_LENGTH]
       : [HOME_LAST_READ_START, HOME_LAST_READ_LENGTH];
     if (((address - this.word(base + start)) >>> 0) + size <= this.word(base + length)) return true;
-    if (!this.tablesAllow(base, address, size, write)) return false;
+    if (!this.#tablesAllow(base, address, size, write)) return false;
     const vte = this.vteOf(address);
     const vmaStart = (this.word(vte + VTE_START) & ~VTE_CLASS_MASK) >>> 0;
     this.setWord(base + start, vmaStart);
@@ -153,7 +153,7 @@ export class Fixture {
     return true;
   }
 
-  tablesAllow(base: number, address: number, size: number, write: boolean): boolean {
+  #tablesAllow(base: number, address: number, size: number, write: boolean): boolean {
     const vte = this.vteOf(address);
     const permission = write ? PERMISSION_READ_WRITE : PERMISSION_READ;
     const inA = this.word(base + HOME_GRANT_TABLE_A + ((vte >>> GRANT_SHIFT_A) & GRANT_MASK));

@@ -16,3 +16,8 @@ export function uniformSource(seed: number): () => number {
     return ((state >>> 0) + 1) / 2 ** 32;
   };
 }
+
+/** 0 to count - 1, of a uniform source. */
+export function below(uniform: () => number, count: number): number {
+  return Math.floor((1 - uniform()) * count);
+}

@@ -22,9 +22,8 @@ import {
   IMMEDIATE_TRY_TABLE,
   immediates,
   opcodeNamed,
-  opcodeParts,
 } from './opcodes.ts';
-import { signed, unsigned } from './testing-modules.ts';
+import { opcodeBytes, signed, unsigned } from './testing-modules.ts';
 import type { GuardedModule, ValueType } from './types.ts';
 import { valueTypeByte } from './value-types.ts';
 
@@ -100,9 +99,7 @@ function assembleCode(text: string): number[] {
 
 function assembleInstruction(name: string, words: readonly string[]): number[] {
   const opcode = opcodeNamed(name);
-  const [prefix, sub] = opcodeParts(opcode);
-  const head = prefix === 0 ? [sub] : [prefix, ...unsigned(sub)];
-  return [...head, ...assembleImmediates(opcode, words)];
+  return [...opcodeBytes(opcode), ...assembleImmediates(opcode, words)];
 }
 
 function assembleImmediates(opcode: number, words: readonly string[]): number[] {

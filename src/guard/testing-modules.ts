@@ -1,7 +1,8 @@
 /** For tests: builds small modules byte by byte, independent of the guard's own encoder, and functions around single instructions. */
+import { opcodeParts } from './opcodes.ts';
 import type { FunctionType, ValueType } from './types.ts';
 
-const VALUE_TYPE_BYTES: Readonly<Record<ValueType, number>> = {
+export const VALUE_TYPE_BYTES: Readonly<Record<ValueType, number>> = {
   i32: 0x7f,
   i64: 0x7e,
   f32: 0x7d,
@@ -33,6 +34,12 @@ export function signed(value: number | bigint): number[] {
     if ((rest === 0n && low < 64) || (rest === -1n && low >= 64)) return [...bytes, low];
     bytes.push(low + 128);
   }
+}
+
+/** An instruction without its immediates, by its dense number. */
+export function opcodeBytes(opcode: number): number[] {
+  const [prefix, sub] = opcodeParts(opcode);
+  return prefix === 0 ? [sub] : [prefix, ...unsigned(sub)];
 }
 
 export function text(value: string): number[] {

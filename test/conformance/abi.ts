@@ -4,7 +4,7 @@
  */
 import type { JordError } from '../../src/errors.ts';
 
-export const NOT_USED =
+const NOT_USED =
   'It may not use: 64-bit memory or tables, more than one memory, garbage-collected types, typed function references, imported tables, globals or tags, a table that changes at run time (`table.set`, `table.grow`, `table.fill`, `table.copy`, `table.init`), a mutable global of a reference type.';
 const IMPORTS =
   'It imports nothing else than functions of the module `jord`, all or some of [those below](#host-functions).';
@@ -25,7 +25,7 @@ const REFUSALS: readonly (readonly [reason: RegExp, sentence: string])[] = [
 ];
 
 /** Differences in what a module does that runs. */
-export const DIFFERENCES = {
+const DIFFERENCES = {
   'an access behind memory.size, within the limit and its red zone':
     'Memory between `memory.size` and the memory limit can be read (zeros) and written, and so can the 4,096 bytes behind the limit.',
   'an imported memory is the home, of the size that the module declares':

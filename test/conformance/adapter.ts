@@ -50,6 +50,12 @@ function adapterModule(types: readonly FunctionType[]): Uint8Array<ArrayBuffer> 
 
 export type AdaptedFunction = (...values: readonly unknown[]) => unknown;
 
+/** The results of a call of an export. */
+export function resultsOf(result: unknown): readonly unknown[] {
+  if (result === undefined) return [];
+  return Array.isArray(result) ? result : [result];
+}
+
 /** The functions of `exports` by name, with carriers instead of their values. `types` are their real types. */
 export function adaptExports(
   exports: WebAssembly.Exports,

@@ -18,7 +18,7 @@ import {
   OP_MEMORY_SIZE,
 } from '../../src/guard/opcodes.ts';
 import type { ModuleExport } from '../../src/guard/types.ts';
-import { adaptExports } from './adapter.ts';
+import { adaptExports, resultsOf } from './adapter.ts';
 import { rebuild, uses } from './rebuild.ts';
 
 const MEMORY_EXPORT = 'test:memory';
@@ -83,8 +83,7 @@ function runUnguarded(
   const memory = new Uint8Array(exported.buffer).subarray(shift);
   memory.set(before.subarray(0, memory.length));
   try {
-    const result = f(...values);
-    return { results: result === undefined ? [] : Array.isArray(result) ? result : [result], memory };
+    return { results: resultsOf(f(...values)), memory };
   } catch (error) {
     if (error instanceof WebAssembly.RuntimeError) return { results: undefined, memory };
     throw error;

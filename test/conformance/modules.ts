@@ -9,7 +9,7 @@ import { Executor, LONE_EXECUTOR } from '../../src/server/executor.ts';
 import { createAddressSpace, failed } from '../../src/server/privlib.ts';
 import type { FaultDetails } from '../../src/server/types.ts';
 import { discard, initialise, prepare } from '../../src/server/version.ts';
-import { type AdaptedFunction, adaptExports } from './adapter.ts';
+import { type AdaptedFunction, adaptExports, resultsOf } from './adapter.ts';
 
 /** A module that has been initialised. */
 export interface LoadedModule {
@@ -82,8 +82,7 @@ export class ModuleHost {
     if (f === undefined) throw new Error(`there is no export ${name}`);
     expectOk('pdEnter', privLib.pdEnter(pd, hostBase));
     try {
-      const result = f(...values, base);
-      return { results: result === undefined ? [] : Array.isArray(result) ? result : [result] };
+      return { results: resultsOf(f(...values, base)) };
     } catch (error) {
       const faulty = { name: 'test', index: 0, memoryLimit: module.layout.memoryLimit };
       const fault = faults.describe(faulty, error, base);

@@ -7,7 +7,7 @@ import { Reader } from '../../src/guard/reader.ts';
 import { Writer } from '../../src/guard/writer.ts';
 
 /** Decodes a body into `list` and returns the offset of its first instruction. */
-function decodeBody(module: Module, { start, end }: Body, list: InstructionList): number {
+export function decodeBody(module: Module, { start, end }: Body, list: InstructionList): number {
   const reader = new Reader(module.bytes, start, end);
   for (let rest = reader.u32(); rest > 0; rest -= 1) {
     reader.u32();

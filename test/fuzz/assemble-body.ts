@@ -1,6 +1,13 @@
 /** Function bodies of assemble.ts. */
-import { opcodeNamed, opcodeParts } from '../../src/guard/opcodes.ts';
-import { signed, unsigned, vector } from '../../src/guard/testing-modules.ts';
+import { opcodeNamed } from '../../src/guard/opcodes.ts';
+import {
+  functionBody,
+  opcodeBytes,
+  signed,
+  unsigned,
+  VALUE_TYPE_BYTES,
+  vector,
+} from '../../src/guard/testing-modules.ts';
 import type { FunctionType } from '../../src/guard/types.ts';
 import {
   type Access,
@@ -15,7 +22,6 @@ import {
   type Type,
 } from './code.ts';
 
-export const TYPE_BYTES: Readonly<Record<Type, number>> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
 const BLOCK_EMPTY = 0x40;
 
 const instructionBytes = new Map<string, readonly number[]>();
@@ -24,8 +30,7 @@ const instructionBytes = new Map<string, readonly number[]>();
 export function opcode(name: string): readonly number[] {
   let bytes = instructionBytes.get(name);
   if (bytes === undefined) {
-    const [prefix, sub] = opcodeParts(opcodeNamed(name));
-    bytes = prefix === 0 ? [sub] : [prefix, ...unsigned(sub)];
+    bytes = opcodeBytes(opcodeNamed(name));
     instructionBytes.set(name, bytes);
   }
   return bytes;
@@ -53,11 +58,6 @@ export function constantBytes(type: Type, value: Constant, addresses: readonly n
   if (type === 'f32') return [0x43, ...littleEndian(bits, 4)];
   if (type === 'f64') return [0x44, ...littleEndian(bits, 8)];
   return [...opcode('v128.const'), ...littleEndian(bits, 16)];
-}
-
-/** A body or a name with its size in front. */
-export function sized(body: readonly number[]): number[] {
-  return [...unsigned(body.length), ...body];
 }
 
 /** What bodies need to know of their module: indices of functions and types, which are made as they are asked for. */
@@ -111,7 +111,6 @@ export class BodyAssembler {
   body(f: FunctionCode): number[] {
     this.#out = [];
     const out = this.#out;
-    out.push(...vector(f.locals.map((type) => [1, TYPE_BYTES[type]])));
     if (f.isEntry) out.push(0x41, ...signed(FUEL_PER_CALL), 0x24, FUEL);
     else if (f.usesFuel) {
       out.push(0x23, FUEL, ...opcode('i32.eqz'), 0x04, BLOCK_EMPTY, 0x00, 0x0b);
@@ -119,8 +118,7 @@ export class BodyAssembler {
     }
     this.#statements(f.body);
     for (const result of f.results) this.#expression(result);
-    out.push(0x0b);
-    return sized(out);
+    return functionBody(f.locals, out);
   }
 
   #index(byte: number, index: number): void {
@@ -132,7 +130,7 @@ export class BodyAssembler {
   }
 
   #open(byte: number, type: Type | undefined, label: number | undefined): void {
-    this.#out.push(byte, type === undefined ? BLOCK_EMPTY : TYPE_BYTES[type]);
+    this.#out.push(byte, type === undefined ? BLOCK_EMPTY : VALUE_TYPE_BYTES[type]);
     this.#labels.push(label ?? -1);
   }
 

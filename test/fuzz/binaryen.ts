@@ -39,7 +39,7 @@ const TIME_LIMIT_MS = 60_000;
 export class NoModule extends Error {}
 
 /** Runs the program on bytes. Throws NoModule. */
-export function translateToFuzz(input: Uint8Array, parameters: readonly string[], initial?: Uint8Array): Uint8Array {
+function translateToFuzz(input: Uint8Array, parameters: readonly string[], initial?: Uint8Array): Uint8Array {
   const folder = mkdtempSync(path.join(tmpdir(), 'jord-fuzz-'));
   try {
     const file = (name: string): string => path.join(folder, name);

@@ -2,9 +2,8 @@
 import { JordError } from '../../src/errors.ts';
 import { ABI_IMPORTS } from '../../src/functions/abi.ts';
 import { decodeModule } from '../../src/guard/decode.ts';
-import { decodeExpression, InstructionList } from '../../src/guard/instructions.ts';
-import type { Module } from '../../src/guard/module.ts';
-import { Reader } from '../../src/guard/reader.ts';
+import { InstructionList } from '../../src/guard/instructions.ts';
+import { decodeBody } from '../conformance/rebuild.ts';
 import { wat } from '../wat.ts';
 import { type GeneratedCase, generateCase } from './generate.ts';
 import { guardAndVerify } from './guard-and-verify.ts';
@@ -115,15 +114,8 @@ function problemOf(result: string | Error): string | undefined {
 
 /** Everything that the decoder has, of bytes that V8 has not seen. */
 function decodeAll(bytes: Uint8Array): string {
-  const module: Module = decodeModule(bytes);
+  const module = decodeModule(bytes);
   const list = new InstructionList();
-  for (const { start, end } of module.bodies) {
-    const reader = new Reader(module.bytes, start, end);
-    for (let groups = reader.u32(); groups > 0; groups -= 1) {
-      reader.u32();
-      reader.byte();
-    }
-    decodeExpression(reader, list, { typeCount: module.types.length, where: () => 'a body' });
-  }
+  for (const body of module.bodies) decodeBody(module, body, list);
   return 'decoded';
 }

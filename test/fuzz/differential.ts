@@ -3,7 +3,7 @@ import { ACCESS_BULK, ACCESS_WRITE, RED_ZONE } from '../../core/layout.ts';
 import { JordError } from '../../src/errors.ts';
 import { decodeModule } from '../../src/guard/decode.ts';
 import type { ModuleExport } from '../../src/guard/types.ts';
-import { GLOBAL_EXPORT, MEMORY_EXPORT, SIZE_EXPORT } from './assemble.ts';
+import { isGetterName, MEMORY_EXPORT } from './getters.ts';
 import { DEADLINE_MS_MAX, type GuardedRun, GuardedSide, type LoadedModule, type Sabotage } from './guarded.ts';
 import type { HostCall, Model } from './model.ts';
 import { type Call, callables, describeOutcome, type Outcome, trapOf, valuesOf } from './outcome.ts';
@@ -80,7 +80,7 @@ export class Differential {
     try {
       loaded = this.#guarded.load(bytes, fuzzCase.memoryLimitBytes);
     } catch (error) {
-      return error instanceof WebAssembly.RuntimeError ? failedStart(bytes, error) : refusal(error);
+      return isStartTrap(error) ? failedStart(bytes, error) : refusal(error);
     }
     try {
       if (loaded.guarded.layout.memoryLimit > MEMORY_LIMIT_MAX) return { kind: 'given up', reason: 'too much memory' };
@@ -249,20 +249,34 @@ interface RunCase extends Target {
   readonly run: GuardedRun;
 }
 
+/** What guard and verifier refuse with. */
+const REFUSALS: readonly string[] = [
+  'MODULE_MALFORMED',
+  'MODULE_UNSUPPORTED',
+  'MODULE_IMPORT_UNKNOWN',
+  'MODULE_TOO_LARGE',
+  'BAD_OPTION',
+];
+
+/** A trap of the initialiser; that it throws nothing and does not use up the stack is the guard's affair. */
+function isStartTrap(error: unknown): error is JordError {
+  if (!(error instanceof JordError) || error.code !== 'MODULE_INIT_FAILED') return false;
+  return error.details['fault'] !== 'exception' && error.details['fault'] !== 'stack-exhausted';
+}
+
 function refusal(error: unknown): CaseResult {
-  if (error instanceof JordError && error.code !== 'INTERNAL') {
+  if (error instanceof JordError && REFUSALS.includes(error.code)) {
     return { kind: 'refused', reason: `${error.code}: ${error.message}` };
   }
   return { kind: 'different', problems: [`guarding, compiling or initialising fails: ${String(error)}`] };
 }
 
-/** A mutant may have such a name for something else. */
 function isGetter({ name, type }: ModuleExport): boolean {
-  return (name === SIZE_EXPORT || name.startsWith(GLOBAL_EXPORT)) && type.parameters.length === 0;
+  return isGetterName(name) && type.parameters.length === 0;
 }
 
 /** The module traps when it is instantiated: then so must it without guards. */
-function failedStart(bytes: Uint8Array<ArrayBuffer>, error: WebAssembly.RuntimeError): CaseResult {
+function failedStart(bytes: Uint8Array<ArrayBuffer>, error: JordError): CaseResult {
   try {
     new WebAssembly.Instance(
       new WebAssembly.Module(bytes),

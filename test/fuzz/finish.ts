@@ -1,9 +1,9 @@
 /** Modules that are somebody else's: what the comparison needs of them, and calls of what they export. */
 import { decodeModule } from '../../src/guard/decode.ts';
-import { carriers, functionType, text, toCarriers, unsigned } from '../../src/guard/testing-modules.ts';
-import type { FunctionType, ValueType } from '../../src/guard/types.ts';
-import { GLOBAL_EXPORT, MEMORY_EXPORT, SIZE_EXPORT } from './assemble.ts';
-import { type Call, parameterCarriers } from './outcome.ts';
+import { functionBody, functionType, text, unsigned } from '../../src/guard/testing-modules.ts';
+import type { FunctionType } from '../../src/guard/types.ts';
+import { globalGetters, isGetterName, MEMORY_EXPORT, SIZE_GETTER } from './getters.ts';
+import { type Call, isCarried, parameterCarriers } from './outcome.ts';
 import { Random } from './random.ts';
 import { exportedTypes } from './reference.ts';
 import { append, joinSections, sectionsOf } from './sections.ts';
@@ -14,19 +14,8 @@ export function finish(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const sections = sectionsOf(bytes);
   sections.delete(8);
   const there = new Set(module.exports.map(({ name }) => name));
-  const getters: { name: string; type: ValueType; code: number[]; locals: number[] }[] = [];
   const hasMemory = module.memories.length > 0;
-  if (hasMemory) getters.push({ name: SIZE_EXPORT, type: 'i32', code: [0x3f, 0], locals: [] });
-  for (const [index, { type, mutable }] of module.globals.entries()) {
-    if (!mutable || carriers(type).some((carrier) => carrier !== 'i32' && carrier !== 'i64')) continue;
-    const get = [0x23, ...unsigned(index)];
-    const isVector = type === 'v128';
-    for (const half of isVector ? [0, 1] : [0]) {
-      const code = isVector ? [...get, 0xfd, 0x1d, half] : [...get, ...toCarriers(type, 0)];
-      const suffix = isVector ? ` ${half}` : '';
-      getters.push({ name: `${GLOBAL_EXPORT}${index}${suffix}`, type: carriers(type)[0] ?? type, code, locals: [] });
-    }
-  }
+  const getters = [...(hasMemory ? [SIZE_GETTER] : []), ...globalGetters(module.globals)];
   const added = getters.filter(({ name }) => !there.has(name));
   const firstType = module.types.length;
   const firstFunction = module.functions.length;
@@ -46,7 +35,7 @@ export function finish(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   append(
     sections,
     10,
-    added.map(({ code }) => [...unsigned(code.length + 2), 0, ...code, 0x0b]),
+    added.map(({ code }) => functionBody([], code)),
   );
   return joinSections(sections);
 }
@@ -54,9 +43,7 @@ export function finish(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 /** Calls of what a module exports, with parameters of all kinds, these addresses among them. */
 export function randomCalls(bytes: Uint8Array, seed: number, addresses: readonly number[] = []): Call[][] {
   const random = new Random(seed);
-  const types = exportedTypes(decodeModule(bytes)).filter(
-    ({ name, type }) => name !== SIZE_EXPORT && !name.startsWith(GLOBAL_EXPORT) && isCallable(type),
-  );
+  const types = exportedTypes(decodeModule(bytes)).filter(({ name, type }) => !isGetterName(name) && isCallable(type));
   if (types.length === 0) return [[]];
   const call = (): Call => {
     const { name, type } = random.pick(types);
@@ -66,7 +53,7 @@ export function randomCalls(bytes: Uint8Array, seed: number, addresses: readonly
 }
 
 function isCallable(type: FunctionType): boolean {
-  return parameterCarriers(type).every((carrier) => carrier === 'i32' || carrier === 'i64');
+  return parameterCarriers(type).every(isCarried);
 }
 
 /** Small ones are no NaNs where they carry a float. */

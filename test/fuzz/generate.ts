@@ -8,12 +8,11 @@ import {
   type GlobalCode,
   type ModuleCode,
   type Segment,
+  type Signature,
   STACK_POINTER,
   type Statement,
-  type Type,
 } from './code.ts';
 import type { FuzzCase } from './differential.ts';
-
 import { addressIn, get, i32, operation, type Place, plus, type Region, type Rights, State } from './places.ts';
 import { Random } from './random.ts';
 import { type CallableFunction, type Profile, Scope } from './scope.ts';
@@ -76,20 +75,16 @@ function resolve(value: Constant, addresses: readonly number[]): number | bigint
   return typeof value === 'object' ? ((addresses[value.vma] ?? 0) + value.delta) | 0 : value;
 }
 
-/** What a function has as parameters. */
-interface Shape {
-  readonly parameters: readonly Type[];
-  readonly results: readonly Type[];
-}
-
-const SHAPES: readonly Shape[] = [
-  { parameters: ['i32', 'i32', 'i32'], results: ['i32'] },
-  { parameters: ['i32', 'i32', 'i32'], results: ['i32'] },
+/** Of what is called through the table. */
+const INDIRECT_SHAPE: Signature = { parameters: ['i32', 'i32', 'i32'], results: ['i32'] };
+const SHAPES: readonly Signature[] = [
+  INDIRECT_SHAPE,
+  INDIRECT_SHAPE,
   { parameters: ['i32', 'i64', 'i32'], results: [] },
   { parameters: ['i32', 'i32'], results: ['i32', 'i32'] },
   { parameters: ['i32', 'v128', 'f64', 'i32'], results: ['i64'] },
 ];
-const ENTRY_SHAPE: Shape = { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] };
+const ENTRY_SHAPE: Signature = { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] };
 
 class ModuleGenerator {
   readonly #random: Random;
@@ -213,7 +208,7 @@ class ModuleGenerator {
     const owned = profile.vmas.filter(({ isOwned }) => isOwned).map((region): Place => ({ region, low: 0, high: 0 }));
     const permission: CallableFunction = {
       name: 'permission',
-      signature: SHAPES[0] ?? ENTRY_SHAPE,
+      signature: INDIRECT_SHAPE,
       places: [owned],
       isRecursive: false,
     };
@@ -243,14 +238,9 @@ class ModuleGenerator {
       for (let n = random.between(1, 2); n > 0; n--)
         invocations.push(random.chance(0.15) ? [call(), call()] : [call()]);
     }
-    const shape = SHAPES[0];
-    const table = functions
-      .filter(
-        ({ signature }) => signature.parameters.join() === shape?.parameters.join() && signature.results.length === 1,
-      )
-      .map(({ name }) => name);
-    const others = functions.filter(({ name }) => !table.includes(name)).map(({ name }) => name);
-    return { functions, table: [...table, ...others], invocations };
+    const isIndirect = ({ signature }: FunctionCode): boolean => signature === INDIRECT_SHAPE;
+    const table = [...functions.filter(isIndirect), ...functions.filter((f) => !isIndirect(f))].map(({ name }) => name);
+    return { functions, table, invocations };
   }
 
   /** Places that a parameter can have: one or two. */
@@ -411,7 +401,7 @@ function permissionFunction(firstCallee: number): FunctionCode {
   ];
   return {
     name: 'permission',
-    signature: SHAPES[0] ?? ENTRY_SHAPE,
+    signature: INDIRECT_SHAPE,
     locals: ['i32'],
     body: choices.map((choice, i) => ({
       kind: 'if',

@@ -7,11 +7,11 @@ import { TOO_LARGE } from '../../core/status.ts';
 import { ABI_IMPORTS } from '../../src/functions/abi.ts';
 import { decodeModule } from '../../src/guard/decode.ts';
 import { withBase } from '../../src/guard/plan.ts';
-import { type FunctionType, type GuardedModule, type HomeLayout, INIT_EXPORT } from '../../src/guard/types.ts';
+import type { FunctionType, GuardedModule, HomeLayout } from '../../src/guard/types.ts';
 import { Clock } from '../../src/server/clock.ts';
 import { Executor, FUNCTION_ID_FIRST, LONE_EXECUTOR } from '../../src/server/executor.ts';
 import { createAddressSpace, failed, type PrivLib } from '../../src/server/privlib.ts';
-import { discard, loadedFunction, loadVersion } from '../../src/server/version.ts';
+import { discard, type Initialised, initialise, loadedFunction, loadVersion } from '../../src/server/version.ts';
 import { takeCensus } from '../privlib-census.ts';
 import { handle, imports, wat } from '../wat.ts';
 import { guardAndVerify } from './guard-and-verify.ts';
@@ -152,60 +152,30 @@ export class GuardedSide {
     return this.bytes.readUInt32LE(address);
   }
 
-  /** Guards, compiles and initialises. Throws JordErrors where the guard refuses; V8's errors would be errors of the guard. */
+  /** Guards, compiles and initialises. Throws JordErrors as a deploy does; V8's errors would be errors of the guard. */
   load(bytes: Uint8Array, memoryLimitBytes: number | undefined): LoadedModule {
     const foreignImports = foreignImportsOf(bytes);
     const imports = new Map([...ABI_IMPORTS, ...foreignImports.map(({ key, type }) => [key, type] as const)]);
     const limit = memoryLimitBytes === undefined ? {} : { memoryLimitBytes };
     const guarded = guardAndVerify(bytes, { imports, ...limit });
     const module = new WebAssembly.Module(guarded.bytes);
-    const instance = new WebAssembly.Instance(module, this.#imports(foreignImports));
-    const { layout } = guarded;
-    const descriptor = this.#privLib.functionCreate(
-      layout.headerSize,
-      layout.memoryLimit,
-      layout.memoryInitialPages,
-      layout.chunkShift,
-      layout.mapOffset,
-      layout.mapSize,
-      layout.globalsSize,
-      1000,
-      DEADLINE_MS_MAX,
-      0,
-      0,
-    );
-    if (descriptor < L.FUNCTION_TABLE) throw new Error(`functionCreate: status ${descriptor}`);
-    const types = guarded.exports.map(({ name, type }) => ({ name, type: withBase(type) }));
-    const loaded = { guarded, descriptor, functions: callables(instance.exports, types) };
+    const settings = { deadlineMs: DEADLINE_MS_MAX, concurrency: null, argBufBytesMax: 0, fetchAllow: [] };
+    const all = this.#imports(foreignImports);
+    const free = this.#privLib.homeMemoryFree();
+    let initialised: Initialised;
     try {
-      this.#initialise(loaded, instance.exports[INIT_EXPORT]);
+      initialised = initialise(this.#executor, 'case', { guarded, module }, settings, all);
     } catch (error) {
-      this.unload(loaded);
+      if (this.#privLib.homeMemoryFree() !== free) throw new Error('a home is not given back', { cause: error });
       throw error;
     }
-    return loaded;
+    const { descriptor, instance } = initialised;
+    const types = guarded.exports.map(({ name, type }) => ({ name, type: withBase(type) }));
+    return { guarded, descriptor, functions: callables(instance.exports, types) };
   }
 
   unload({ descriptor }: LoadedModule): void {
     if (!discard(this.#executor, descriptor)) throw new Error('a home is not given back');
-  }
-
-  /** In the template. A trap there ends the case. */
-  #initialise({ descriptor, guarded }: LoadedModule, init: WebAssembly.ExportValue | undefined): void {
-    const privLib = this.#privLib;
-    this.#executor.beginRoot();
-    const pd = privLib.pdCreate(descriptor, this.#host);
-    const base = privLib.pdHome(pd);
-    if (failed(pd) || typeof init !== 'function') throw new Error(`pdCreate: status ${pd}`);
-    try {
-      expectOk(privLib.pdEnter(pd, this.#host), 'pdEnter');
-      init(base);
-      expectOk(privLib.pdExit(pd, this.#host), 'pdExit');
-      expectOk(privLib.functionSeal(pd, guarded.layout.globalsSize, 1000, this.#host), 'functionSeal');
-    } finally {
-      privLib.callAbort(base, this.#host);
-      this.#executor.endRoot();
-    }
   }
 
   /** Runs the calls in a PD that has the VMAs. What does not end ends at the deadline. `end` must follow, whatever comes of it. */

@@ -9,10 +9,19 @@ import { decodeExpression, InstructionList, WORD_A, WORD_OFFSET, WORDS } from '.
 import type { Module } from '../../src/guard/module.ts';
 import { opcodeName } from '../../src/guard/opcodes.ts';
 import { Reader } from '../../src/guard/reader.ts';
-import { functionType, moduleBytes, section, signed, text, unsigned, vector } from '../../src/guard/testing-modules.ts';
-import type { FunctionType, ValueType } from '../../src/guard/types.ts';
+import {
+  functionType,
+  moduleBytes,
+  section,
+  signed,
+  text,
+  unsigned,
+  VALUE_TYPE_BYTES,
+  vector,
+} from '../../src/guard/testing-modules.ts';
+import type { FunctionType } from '../../src/guard/types.ts';
 import { MEMORY_FORMS, type MemoryForm, type Operand } from '../memory-forms.ts';
-import { ACCESS_INIT, ACCESS_WAIT } from './model.ts';
+import { ACCESS_WAIT } from './model.ts';
 import { append, joinSections, sectionsOf } from './sections.ts';
 
 /** The questions. All numbers are i32; `check` and `range` answer 1 for no. */
@@ -43,7 +52,6 @@ const HOOKS = [
 type HookName = (typeof HOOKS)[number]['name'];
 
 const FORMS: ReadonlyMap<string, MemoryForm> = new Map(MEMORY_FORMS.map((form) => [form.name, form]));
-const VALUE_TYPES: Readonly<Record<Operand, number>> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
 
 /** Locals that each body gets: a pointer, numbers, and values of each type. */
 const ADDED_LOCALS: readonly Operand[] = ['i32', 'i32', 'i32', 'i64', 'i64', 'f32', 'f64', 'v128'];
@@ -136,7 +144,7 @@ class Instrumenter {
       reader.byte();
     }
     this.#firstLocal = locals;
-    const added = ADDED_LOCALS.flatMap((local) => [1, VALUE_TYPES[local]]);
+    const added = ADDED_LOCALS.flatMap((local) => [1, VALUE_TYPE_BYTES[local]]);
     this.#out = [
       ...unsigned(groups + ADDED_LOCALS.length),
       ...this.#bytes.subarray(groupsStart, reader.position),
@@ -155,8 +163,7 @@ class Instrumenter {
     const form = FORMS.get(name);
     if (form !== undefined) this.#access(form, (words[at + WORD_A] ?? 0) >>> 0, raw);
     else if (name === 'memory.copy') this.#bulk([ACCESS_BULK | ACCESS_WRITE, ACCESS_BULK], raw);
-    else if (name === 'memory.fill') this.#bulk([ACCESS_BULK | ACCESS_WRITE], raw);
-    else if (name === 'memory.init') this.#bulk([ACCESS_BULK | ACCESS_WRITE | ACCESS_INIT], raw);
+    else if (name === 'memory.fill' || name === 'memory.init') this.#bulk([ACCESS_BULK | ACCESS_WRITE], raw);
     else if (name === 'memory.size') this.#hook('size');
     else if (name === 'memory.grow') this.#hook('grow');
     else for (const byte of raw) this.#out.push(byte);
@@ -213,10 +220,4 @@ class Instrumenter {
     for (const local of [0, 1, 2]) this.#get(local);
     for (const byte of raw) this.#out.push(byte);
   }
-}
-
-/** Types of values that JavaScript cannot carry with all their bits. */
-export function needsCarriers({ parameters, results }: FunctionType): boolean {
-  const carried: readonly ValueType[] = ['i32', 'i64'];
-  return [...parameters, ...results].some((type) => !carried.includes(type));
 }

@@ -38,14 +38,10 @@ export interface Refusal {
   readonly address: number;
   readonly access: number;
   readonly isWait: boolean;
-  /** Of `memory.init`, which a bound of the segment may refuse first. */
-  readonly isInit: boolean;
 }
 
 /** Access code of memory.atomic.wait, which is refused always. */
 export const ACCESS_WAIT = 0x1000;
-/** Access code of the range that memory.init writes. */
-export const ACCESS_INIT = 0x2000;
 
 /** Callees that a case can call, by their ids less the first one. Each gets an ArgBuf or 0. */
 export const CALLEES = ['echo', 'sink', 'fault', 'shrink', 'protect', 'fresh', 'flip'] as const;
@@ -150,7 +146,7 @@ export class Model {
   #mayRefuse(address: number, access: number): boolean {
     this.isPlain = false;
     const there = this.refusedThere;
-    if (there?.address !== address || there.access !== (access & ~ACCESS_INIT)) return false;
+    if (there?.address !== address || there.access !== access) return false;
     if (this.allowedBefore > 0) {
       this.allowedBefore -= 1;
       return false;
@@ -161,9 +157,8 @@ export class Model {
   }
 
   #refuse(address: number, access: number, isWait: boolean): true {
-    const isInit = (access & ACCESS_INIT) !== 0;
     this.isPlain &&= !isWait;
-    this.refusal = { address, access: access & ~(ACCESS_INIT | ACCESS_WAIT), isWait, isInit };
+    this.refusal = { address, access: access & ~ACCESS_WAIT, isWait };
     this.wasFree = false;
     return true;
   }

@@ -1,6 +1,6 @@
 /** Bytes of modules that are wrong in small ways: bits, numbers, lengths, sections. */
 import { Reader } from '../../src/guard/reader.ts';
-import { section, text, unsigned } from '../../src/guard/testing-modules.ts';
+import { moduleBytes, section, text, unsigned } from '../../src/guard/testing-modules.ts';
 import type { Random } from './random.ts';
 
 interface Part {
@@ -70,12 +70,8 @@ function mutateSections(random: Random, bytes: Uint8Array, others: readonly Uint
   ] as const)();
 }
 
-function spliced(bytes: Uint8Array, from: number, to: number, more: ArrayLike<number>): Uint8Array<ArrayBuffer> {
-  const result = new Uint8Array(Math.min(from, bytes.length) + more.length + Math.max(bytes.length - to, 0));
-  result.set(bytes.subarray(0, from));
-  result.set(Uint8Array.from(more), Math.min(from, bytes.length));
-  result.set(bytes.subarray(to), Math.min(from, bytes.length) + more.length);
-  return result;
+function spliced(bytes: Uint8Array, from: number, to: number, more: Iterable<number>): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from([...bytes.subarray(0, from), ...more, ...bytes.subarray(to)]);
 }
 
 /** The sections that can be told apart. */
@@ -95,8 +91,8 @@ function partsOf(bytes: Uint8Array): Part[] {
 
 /** With a size that is wrong by so much, of one section. */
 function joined(parts: readonly Part[], wrongBy = 0, wrong = -1): Uint8Array<ArrayBuffer> {
-  const sections = parts.flatMap(({ id, content }, i) =>
+  const sections = parts.map(({ id, content }, i) =>
     i === wrong ? [id, ...unsigned((content.length + wrongBy) >>> 0), ...content] : section(id, [...content]),
   );
-  return Uint8Array.from([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0, ...sections]);
+  return moduleBytes(...sections);
 }

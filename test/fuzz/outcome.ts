@@ -1,8 +1,7 @@
 /** What a call from outside came to, in words that are the same with and without guard. */
 import { carriers } from '../../src/guard/testing-modules.ts';
-import type { FunctionType } from '../../src/guard/types.ts';
-import { adaptExports } from '../conformance/adapter.ts';
-import { needsCarriers } from './instrument.ts';
+import type { FunctionType, ValueType } from '../../src/guard/types.ts';
+import { adaptExports, resultsOf } from '../conformance/adapter.ts';
 
 /** A call of an export. Values are as `carriers` makes them. */
 export interface Call {
@@ -36,9 +35,12 @@ export function trapOf(error: unknown): Trap {
 }
 
 export function valuesOf(result: unknown): (number | bigint)[] {
-  if (result === undefined) return [];
-  const list: readonly unknown[] = Array.isArray(result) ? result : [result];
-  return list.map((value) => (typeof value === 'bigint' ? value : Number(value)));
+  return resultsOf(result).map((value) => (typeof value === 'bigint' ? value : Number(value)));
+}
+
+/** Whether JavaScript carries a value of this type with all its bits. */
+export function isCarried(type: ValueType): boolean {
+  return type === 'i32' || type === 'i64';
 }
 
 /** Exports by name, so that all bits of values get through. `types` are those of the functions as they are. */
@@ -47,7 +49,7 @@ export function callables(
   types: readonly { readonly name: string; readonly type: FunctionType }[],
 ): Map<string, Callable> {
   const functions = new Map<string, Callable>();
-  const adapted = types.filter(({ type }) => needsCarriers(type));
+  const adapted = types.filter(({ type }) => ![...type.parameters, ...type.results].every(isCarried));
   if (adapted.length > 0) for (const [name, f] of adaptExports(exports, adapted)) functions.set(name, f);
   for (const { name } of types) {
     const f = exports[name];
@@ -57,7 +59,7 @@ export function callables(
 }
 
 /** How many values a call of a function of this type takes, and of which types. */
-export function parameterCarriers({ parameters }: FunctionType): readonly string[] {
+export function parameterCarriers({ parameters }: FunctionType): readonly ValueType[] {
   return parameters.flatMap(carriers);
 }
 

@@ -8,7 +8,7 @@ import { ABI_IMPORTS } from '../../src/functions/abi.ts';
 import { guardModule } from '../../src/guard/guard.ts';
 
 /** Folders of failures are in here. */
-export const REPORTS: string = fileURLToPath(new URL('../../build/fuzz/', import.meta.url));
+const REPORTS = fileURLToPath(new URL('../../build/fuzz/', import.meta.url));
 
 /** Writes `module.wasm` and, where that can be, its text and that of the guarded module; and `case.json`. Returns the folder. */
 export async function writeReport(name: string, bytes: Uint8Array, details: unknown): Promise<string> {

@@ -3,10 +3,11 @@
  * nothing any more: assignments in one arm, in a loop, around a branch, before an exception; calls that take permissions away.
  * A guard that keeps what it has translated goes wrong here first.
  */
-import type { MemoryForm } from '../memory-forms.ts';
+import { MEMORY_FORMS, type MemoryForm } from '../memory-forms.ts';
 import type { Access, Expression, Statement, Type } from './code.ts';
 import { PermissionGenerator } from './permission-generator.ts';
 import { get, i32, moved, operation, plus } from './places.ts';
+import { resultType } from './value-generator.ts';
 
 /** What the accesses of a row share. */
 interface Row {
@@ -19,16 +20,7 @@ interface Probe {
   readonly size: number;
 }
 
-const TOUCHES = [
-  'i32.load',
-  'i32.load8_u',
-  'i64.load',
-  'v128.load',
-  'i32.store',
-  'i32.store8',
-  'i64.store',
-  'v128.store',
-];
+const TOUCHES = MEMORY_FORMS.filter(({ name }) => /^(i32\.(load(8_u)?|store8?)|(i64|v128)\.(load|store))$/.test(name));
 
 export abstract class RowGenerator extends PermissionGenerator {
   row(): Statement[] {
@@ -87,9 +79,7 @@ export abstract class RowGenerator extends PermissionGenerator {
       return mayRead === undefined || random.chance(0.5) ? [] : [this.setValue(pointer)];
     }
     const write = mayWrite === undefined ? random.chance(scope.profile.wildness) : random.chance(0.5);
-    const forms = this.formsNamed(TOUCHES).filter(
-      (form) => form.sizeBytes === size && (form.access === 'write') === write,
-    );
+    const forms = TOUCHES.filter((form) => form.sizeBytes === size && (form.access === 'write') === write);
     const form = random.chance(0.8) ? random.pick(forms) : this.formLike(size, write);
     return [this.#accessAt(form, get(pointer), offset)];
   }
@@ -105,9 +95,8 @@ export abstract class RowGenerator extends PermissionGenerator {
       lane: form.lane ? random.below(16 / form.sizeBytes) : 0,
       operands: form.operands.map((type) => this.#simple(type)),
     };
-    if (!form.result) return { kind: 'store', ...access };
-    const prefix = form.name.split('.')[0] ?? '';
-    const type = prefix === 'memory' ? 'i32' : (prefix as Type);
+    const type = resultType(form);
+    if (type === undefined) return { kind: 'store', ...access };
     const local = scope.target(type);
     // The pointer of the row stays one.
     if (scope.state.placesOf(local).length > 0) return { kind: 'drop', value: { kind: 'access', type, ...access } };

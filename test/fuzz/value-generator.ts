@@ -1,14 +1,14 @@
 /** Expressions of every type, among them all accesses that leave a value, blocks with statements inside, and calls. */
 import { MEMORY_FORMS, type MemoryForm } from '../memory-forms.ts';
 import type { Access, Expression, Statement, Type } from './code.ts';
-import { get, i32, operation, type Place, type State, unite } from './places.ts';
+import { get, i32, moved, operation, type Place, type State, unite } from './places.ts';
 import { PointerGenerator } from './pointer-generator.ts';
 import type { CallableFunction } from './scope.ts';
 
 const DEPTH_MAX = 3;
 
 /** What an access leaves. */
-function resultType({ name, result }: MemoryForm): Type | undefined {
+export function resultType({ name, result }: MemoryForm): Type | undefined {
   if (!result) return undefined;
   const [prefix = ''] = name.split('.');
   return prefix === 'memory' ? 'i32' : (prefix as Type);
@@ -105,7 +105,7 @@ export abstract class ValueGenerator extends PointerGenerator {
     return random.weighted([
       [30, operation('and', value, i32(random.pick([1, 2, 4, 8])))],
       [20, operation('lt_u', value, i32(random.pick([1, 8, 64, 128, 2 ** 31])))],
-      [10, { kind: 'operation', type: 'i32', name: 'i32.eqz', operands: [value] }],
+      [10, operation('eqz', value)],
       [10, operation('ne', value, this.value('i32', DEPTH_MAX))],
       [3, i32(1)],
       [3, i32(0)],
@@ -125,10 +125,6 @@ export abstract class ValueGenerator extends PointerGenerator {
 
   storeForm(): MemoryForm {
     return this.random.pick(this.random.chance(0.55) ? COMMON_STORES : STORES);
-  }
-
-  formsNamed(names: readonly string[]): MemoryForm[] {
-    return MEMORY_FORMS.filter(({ name }) => names.includes(name));
   }
 
   /** Any form of this size that needs no alignment. */
@@ -320,8 +316,8 @@ export abstract class ValueGenerator extends PointerGenerator {
       const reach = state.reach(state.placesOf(from), 1, false);
       const by =
         reach === undefined ? 0 : Math.min(Math.max(random.pick([-8, 4, 8, 16, 64, 256, 4096]), reach.low), reach.high);
-      const places = state.placesOf(from).map(({ region, low, high }) => ({ region, low: low + by, high: high + by }));
-      return { value: by === 0 ? get(from) : operation('add', get(from), i32(by)), places };
+      const value = by === 0 ? get(from) : operation('add', get(from), i32(by));
+      return { value, places: moved(state.placesOf(from), by) };
     }
     const place = this.anyPlace();
     const first = this.pointerTo(place);
@@ -374,12 +370,7 @@ export abstract class ValueGenerator extends PointerGenerator {
     if (like === undefined || this.scope.depth === undefined) return undefined;
     const operands = this.operandsFor({ ...random.pick(fitting), isRecursive: true });
     const index = random.chance(0.97)
-      ? {
-          kind: 'operation' as const,
-          type: 'i32' as const,
-          name: 'i32.rem_u',
-          operands: [this.value('i32', DEPTH_MAX), i32(fitting.length)],
-        }
+      ? operation('rem_u', this.value('i32', DEPTH_MAX), i32(fitting.length))
       : this.value('i32', DEPTH_MAX);
     return { kind: 'indirect', type: 'i32', signature: like.name, operands, index };
   }

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { Worker } from 'node:worker_threads';
-import { uniformSource } from '../../bench/harness/random.ts';
+import { below, uniformSource } from '../../bench/harness/random.ts';
 import { CONTROL_NOW_MS } from '../../core/layout.ts';
 import { JordError } from '../../src/errors.ts';
 import { TestSpace } from '../../src/guard/testing.ts';
@@ -105,7 +105,7 @@ export class Campaign {
       let valid = 0;
       for (let i = 0; i < mutants.length && valid < perKind; i += 1) {
         // A random one of those that are left.
-        const at = i + Math.floor((1 - this.#random()) * (mutants.length - i));
+        const at = i + below(this.#random, mutants.length - i);
         const mutant = mutants[at] as Mutant; // at < length
         mutants[at] = mutants[i] as Mutant;
         if (this.#try(subject, mutant, world)) valid += 1;
@@ -121,7 +121,7 @@ export class Campaign {
     const mutants: Mutant[] = [];
     for (const { index, calls: its, isStraight } of functions) {
       const all = [...mutator.mutations(index)];
-      const pick = (): CodeMutation => all[Math.floor((1 - this.#random()) * all.length)] as CodeMutation; // there are some
+      const pick = (): CodeMutation => all[below(this.#random, all.length)] as CodeMutation; // there are some
       for (const mutation of all) {
         const { kind, what } = mutation;
         const make = (): GuardedModule => mutator.apply(index, mutation);
@@ -222,7 +222,7 @@ export function* accessSubjects(seed: number): Generator<Subject> {
   const random = uniformSource(seed);
   const forms = accessForms();
   for (let i = 0; i < forms.length; i += 1) {
-    const at = i + Math.floor((1 - random()) * (forms.length - i));
+    const at = i + below(random, forms.length - i);
     [forms[i], forms[at]] = [forms[at] as AccessForm, forms[i] as AccessForm]; // inside the list
   }
   for (let i = 0; i < forms.length; i += FORMS_PER_SUBJECT) yield accessSubject(forms.slice(i, i + FORMS_PER_SUBJECT));

@@ -17,10 +17,9 @@ import {
   immediates,
   opcodeName,
   opcodeNamed,
-  opcodeParts,
 } from '../../src/guard/opcodes.ts';
 import { Reader } from '../../src/guard/reader.ts';
-import { signed, unsigned } from '../../src/guard/testing-modules.ts';
+import { opcodeBytes, signed, unsigned } from '../../src/guard/testing-modules.ts';
 import type { GuardedModule } from '../../src/guard/types.ts';
 import { readValueType } from '../../src/guard/value-types.ts';
 
@@ -85,11 +84,6 @@ const siblings: ReadonlyMap<string, readonly string[]> = new Map(
   ]),
 );
 
-function head(opcode: number): number[] {
-  const [prefix, sub] = opcodeParts(opcode);
-  return prefix === 0 ? [sub] : [prefix, ...unsigned(sub)];
-}
-
 /** A module cut at its code, so that a body can be replaced without looking at anything else. */
 export class CodeMutator {
   readonly #guarded: GuardedModule;
@@ -150,8 +144,9 @@ export class CodeMutator {
     { name, opcode, bytes }: Instruction,
     change: (kind: MutationKind, how: string, code: readonly number[]) => CodeMutation,
   ): Generator<CodeMutation> {
-    const rest = bytes.slice(head(opcode).length);
-    for (const other of siblings.get(name) ?? []) yield change('opcode', other, [...head(opcodeNamed(other)), ...rest]);
+    const rest = bytes.slice(opcodeBytes(opcode).length);
+    for (const other of siblings.get(name) ?? [])
+      yield change('opcode', other, [...opcodeBytes(opcodeNamed(other)), ...rest]);
     if (name === 'if') {
       yield change('branch', 'the other way round', [0x45, ...bytes]);
       yield change('branch', 'always', [0x1a, 0x02, ...rest]);
@@ -170,7 +165,7 @@ export class CodeMutator {
     change: (kind: MutationKind, how: string, code: readonly number[]) => CodeMutation,
   ): Generator<CodeMutation> {
     const with_ = (kind: MutationKind, value: number, code: readonly number[]): CodeMutation =>
-      change(kind, String(value), [...head(opcode), ...code]);
+      change(kind, String(value), [...opcodeBytes(opcode), ...code]);
     const kind = immediates[opcode];
     if (kind === IMMEDIATE_I32) {
       for (const value of constantsNear(a)) yield with_('constant', value, signed(value));
@@ -178,7 +173,7 @@ export class CodeMutator {
       for (const value of [0, 1, 31, 33, a + 1]) yield with_('constant', value, signed(value));
     } else if (kind === IMMEDIATE_MEMORY) {
       for (const value of offsetsNear(a >>> 0)) {
-        const alignment = bytes.slice(head(opcode).length, head(opcode).length + 1);
+        const alignment = bytes.slice(opcodeBytes(opcode).length, opcodeBytes(opcode).length + 1);
         yield with_('offset', value, [...alignment, ...unsigned(value)]);
       }
     } else if (kind === IMMEDIATE_INDEX && name.startsWith('local.')) {
@@ -191,7 +186,7 @@ export class CodeMutator {
         if (type !== a) yield with_('index', type, [...unsigned(type), ...unsigned(b)]);
       }
     } else if (kind === IMMEDIATE_BLOCK) {
-      yield change('branch', 'another block', [...head(opcode), bytes[1] === 0x40 ? 0x7f : 0x40]);
+      yield change('branch', 'another block', [...opcodeBytes(opcode), bytes[1] === 0x40 ? 0x7f : 0x40]);
     }
   }
 

@@ -6,6 +6,7 @@
  * It knows nothing of how modules are guarded. That it sees nothing proves nothing; so it is shown to see harm in most of what the
  * verifier refuses, and much harm it must not see in what the verifier accepts.
  */
+import { below } from '../../bench/harness/random.ts';
 import * as L from '../../core/layout.ts';
 import type { HostFunction } from '../../src/guard/testing.ts';
 import { type GuardedModule, INIT_EXPORT } from '../../src/guard/types.ts';
@@ -81,7 +82,7 @@ export function harmOf(
 
 function sample<T>(all: readonly T[], most: number | undefined, random: () => number): readonly T[] {
   if (most === undefined || all.length <= most) return all;
-  return Array.from({ length: most }, () => all[Math.floor((1 - random()) * all.length)] as T); // an index of the list
+  return Array.from({ length: most }, () => all[below(random, all.length)] as T); // an index of the list
 }
 
 function harmOfCall(

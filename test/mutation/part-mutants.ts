@@ -1,5 +1,6 @@
 /** Mutants of what is not code: types, imports, tables, memory, globals, exports, segments, and any byte. */
 import { closeModule, type OpenModule, openModule } from '../../src/guard/testing-edit.ts';
+import { signed } from '../../src/guard/testing-modules.ts';
 import type { FunctionType, GuardedModule } from '../../src/guard/types.ts';
 
 export interface PartMutation {
@@ -25,11 +26,7 @@ export function applyPart(guarded: GuardedModule, { edit }: PartMutation): Guard
   return closeModule(module);
 }
 
-/** The list with another item in one place, without it, and with it twice. */
-function variants<T>(list: readonly T[], at: number, item: T): readonly T[] {
-  return list.map((old, i) => (i === at ? item : old));
-}
-
+/** Mutations of each item of a list: other ones instead of it, the list without it, and with it twice. */
 function* each<K extends keyof Parts>(
   module: OpenModule,
   part: K,
@@ -41,20 +38,20 @@ function* each<K extends keyof Parts>(
       yield {
         what: `${part} ${at}: ${JSON.stringify(changed, (_, value) => (value instanceof Uint8Array ? [...value] : value))}`,
         edit: ({ parts }) => {
-          parts[part] = variants(list, at, changed as never) as unknown as Parts[K];
+          parts[part] = list.with(at, changed as never) as unknown as Parts[K];
         },
       };
     }
     yield {
       what: `${part} ${at}: taken out`,
       edit: ({ parts }) => {
-        parts[part] = list.filter((_, i) => i !== at) as unknown as Parts[K];
+        parts[part] = list.toSpliced(at, 1) as unknown as Parts[K];
       },
     };
     yield {
       what: `${part} ${at}: twice`,
       edit: ({ parts }) => {
-        parts[part] = [...list.slice(0, at + 1), ...list.slice(at)] as unknown as Parts[K];
+        parts[part] = list.toSpliced(at, 0, item) as unknown as Parts[K];
       },
     };
   }
@@ -106,7 +103,7 @@ export function* partMutations(guarded: GuardedModule): Generator<PartMutation> 
   yield* each(module, 'tags', (tag) => parts.types.map((_, i) => i).filter((other) => other !== tag));
   yield* each(module, 'elements', (segment) => [
     ...segment.functions.flatMap((old, at) =>
-      indices.filter((i) => i !== old).map((i) => ({ ...segment, functions: variants(segment.functions, at, i) })),
+      indices.filter((i) => i !== old).map((i) => ({ ...segment, functions: segment.functions.with(at, i) })),
     ),
     { ...segment, place: Uint8Array.of(0x41, 1, 0x0b) },
     { ...segment, flags: 1, place: new Uint8Array(0) },
@@ -127,9 +124,7 @@ export function* partMutations(guarded: GuardedModule): Generator<PartMutation> 
 }
 
 function constant(value: number): Uint8Array {
-  const bytes = [0x41];
-  for (let shift = 0; shift < 28; shift += 7) bytes.push(((value >> shift) & 0x7f) | 0x80);
-  return Uint8Array.of(...bytes, (value >> 28) & 0x7f, 0x0b);
+  return Uint8Array.of(0x41, ...signed(value), 0x0b);
 }
 
 /** The module with one byte changed: a bit flipped, or another value. */

@@ -1,6 +1,7 @@
 /** Modules that are mutated, and how they are called to see what a mutant does. */
 
 import { RED_ZONE } from '../../core/layout.ts';
+import { ADDED_INIT_SEGMENT } from '../../src/guard/added.ts';
 import { guardModule } from '../../src/guard/guard.ts';
 import {
   type Access,
@@ -9,10 +10,9 @@ import {
   immediates,
   OPCODE_COUNT,
   opcodeName,
-  opcodeParts,
 } from '../../src/guard/opcodes.ts';
-import { functionNamed, openModule } from '../../src/guard/testing-edit.ts';
-import { carriers, instructionFunction, memoryModule, unsigned } from '../../src/guard/testing-modules.ts';
+import { functionNamed, type OpenModule, openModule } from '../../src/guard/testing-edit.ts';
+import { carriers, instructionFunction, memoryModule, opcodeBytes, unsigned } from '../../src/guard/testing-modules.ts';
 import type { FunctionType, GuardedModule } from '../../src/guard/types.ts';
 import { wat } from '../wat.ts';
 import type { MakeHost, OracleCall } from './oracle.ts';
@@ -36,7 +36,7 @@ export interface Subject {
 }
 
 /** The home's memory: one page, so that there is little to look at. */
-export const LIMIT = 65536;
+const LIMIT = 65536;
 
 export interface AccessForm {
   readonly opcode: number;
@@ -67,10 +67,8 @@ const VALUES: Readonly<Record<string, unknown>> = { i32: 0x67e7e7e7, i64: 0x67e7
 /** A module with a function for each of a few accesses. */
 export function accessSubject(forms: readonly AccessForm[]): Subject {
   const functions = forms.map(({ opcode, access, offset }, i) => {
-    const [prefix, sub] = opcodeParts(opcode);
-    const number = prefix === 0 ? [sub] : [prefix, ...unsigned(sub)];
     const lane = immediates[opcode] === IMMEDIATE_MEMORY_LANE ? [0] : [];
-    const bytes = [...number, ...unsigned(Math.log2(access.sizeBytes)), ...unsigned(offset), ...lane];
+    const bytes = [...opcodeBytes(opcode), ...unsigned(Math.log2(access.sizeBytes)), ...unsigned(offset), ...lane];
     return instructionFunction(`f${i}`, access.operands, access.result, bytes);
   });
   const guarded = guardModule(memoryModule(1, functions), { imports: new Map(), memoryLimitBytes: LIMIT });
@@ -85,25 +83,30 @@ export function accessSubject(forms: readonly AccessForm[]): Subject {
       parametersMax: ACCESS_PARAMETERS_MAX,
     }),
   );
-  const withCalls = calls.map((call) => ({
-    index: functionNamed(open, call.name),
-    calls: [call],
-    isStraight: true,
-  }));
+  const own = calls.map((call) => ({ index: functionNamed(open, call.name), calls: [call], isStraight: true }));
   return {
     name: forms.map(({ opcode, offset }) => `${opcodeName(opcode)} offset=${offset}`).join(', '),
     guarded,
     imports: new Map(),
     host: () => ({}),
-    functions: [...withCalls, ...addedFunctions(open.parts.functions.length, open.parts.data.length, calls)],
+    functions: [...own, ...addedFunctions(open, calls)],
     calls,
   };
 }
 
+/** Index of the first function that the guard added; its last one, the initialiser, is the module's last one. */
+function firstAdded({ parts }: OpenModule): number {
+  return parts.functions.length - (ADDED_INIT_SEGMENT + parts.data.length + 1);
+}
+
 /** The functions that the guard added are mutated too. */
-function addedFunctions(count: number, segments: number, calls: readonly OracleCall[]): Subject['functions'] {
-  const added = 10 + segments + 1;
-  return Array.from({ length: added }, (_, i) => ({ index: count - added + i, calls, isStraight: false }));
+function addedFunctions(open: OpenModule, calls: readonly OracleCall[]): MutatedFunction[] {
+  const first = firstAdded(open);
+  return Array.from({ length: open.parts.functions.length - first }, (_, i) => ({
+    index: first + i,
+    calls,
+    isStraight: false,
+  }));
 }
 
 /** Each function takes a pointer and a small number, and counts what it begins at its own place. */
@@ -175,7 +178,7 @@ const CONTROL = `(module
     (i64.store offset=9 (local.get 0) (i64.extend_i32_u (memory.size)))
     (drop (memory.grow (i32.const 1)))
     (drop (i32.atomic.rmw.add offset=8 (local.get 0) (local.get 1)))
-    (memory.atomic.wait32 (local.get 0) (i32.const 0) (i64.const 0))))`.replace('(catch $tag)', '(catch $tag)');
+    (memory.atomic.wait32 (local.get 0) (i32.const 0) (i64.const 0))))`;
 
 const CONTROL_PARAMETERS_MAX = 24;
 
@@ -198,9 +201,7 @@ export function controlSubject(): Subject {
       ...(counter === undefined ? {} : { counter }),
     };
   });
-  const count = open.parts.functions.length;
-  const added = 10 + open.parts.data.length + 1;
-  const own = Array.from({ length: count - added - open.importedFunctions }, (_, i) => {
+  const own = Array.from({ length: firstAdded(open) - open.importedFunctions }, (_, i) => {
     const index = open.importedFunctions + i;
     const name = open.parts.names.functions.get(index);
     // Those that others call show themselves in all of them.
@@ -219,7 +220,7 @@ export function controlSubject(): Subject {
         return 1;
       },
     }),
-    functions: [...own, ...addedFunctions(count, open.parts.data.length, calls)],
+    functions: [...own, ...addedFunctions(open, calls)],
     calls,
   };
 }

@@ -16,6 +16,8 @@ interface Region {
   readonly end: number;
   /** Whether the function may write there (in its home: where it marks). */
   readonly writable: boolean;
+  /** How many of its bytes the function may read, from the first one on; in its memory and its VMAs. */
+  readonly visible: number;
 }
 
 const CLASS_SHIFT = 7;
@@ -35,6 +37,24 @@ const RECORD = L.INVOCATION_TABLE;
 function pattern(at: number, version: Version): number {
   const mixed = Math.imul(at ^ (version === 'A' ? 0x5bd1 : 0x1b873), 0x9e3779b1);
   return (mixed >>> 24) | 1;
+}
+
+interface OwnLength {
+  readonly read: number;
+  readonly write: number;
+}
+
+const OWN_LENGTHS: Readonly<Record<number, OwnLength>> = {
+  2: { read: 100, write: 100 },
+  4: { read: SLOT, write: SLOT },
+  6: { read: 96, write: 0 },
+  8: { read: 64, write: 0 },
+  9: { read: 61, write: 61 },
+};
+
+/** How many bytes of the VMA in a slot the function may read and write. */
+function ownLength(slot: number): OwnLength {
+  return OWN_LENGTHS[slot] ?? { read: 0, write: 0 };
 }
 
 /** One version: where the homes are, and what each region holds. */
@@ -71,11 +91,12 @@ export class World {
 
   #describe(base: number): Region[] {
     const { layout } = this;
-    const region = (what: string, start: number, end: number, writable = false): Region => ({
+    const region = (what: string, start: number, end: number, writable = false, visible = 0): Region => ({
       what,
       start,
       end,
       writable,
+      visible,
     });
     const behind = base + layout.homeSize;
     const memory = base + layout.headerSize;
@@ -88,32 +109,20 @@ export class World {
       region('record', RECORD, RECORD + L.INVOCATION_SIZE),
       region('home before', base - BESIDE, base),
       region('header', base, memory, true),
-      region('memory', memory, memoryEnd, true),
+      region('memory', memory, memoryEnd, true, memoryEnd - memory),
       region('rest of the home', memoryEnd, behind),
       region('home behind', behind, behind + BESIDE),
       region('before the VMAs', VMAS - 4096, VMAS),
       ...Array.from({ length: SLOTS }, (_, slot) => {
         const start = VMAS + slot * SLOT;
-        const own = this.#ownLength(slot);
+        const { read, write } = ownLength(slot);
         return [
-          region(`VMA ${slot}`, start, start + own.write, true),
-          region(`VMA ${slot}, what may not be written`, start + own.write, start + SLOT),
+          region(`VMA ${slot}`, start, start + write, true, write),
+          region(`VMA ${slot}, what may not be written`, start + write, start + SLOT, false, read - write),
         ];
       }).flat(),
       region('behind the VMAs', VMAS + SLOTS * SLOT, VMAS + SLOTS * SLOT + 4096),
     ].filter(({ start, end }) => end > start);
-  }
-
-  /** How many bytes of the VMA in a slot the function may read and write. */
-  #ownLength(slot: number): { readonly read: number; readonly write: number } {
-    const lengths: Readonly<Record<number, { read: number; write: number }>> = {
-      2: { read: 100, write: 100 },
-      4: { read: SLOT, write: SLOT },
-      6: { read: 96, write: 0 },
-      8: { read: 64, write: 0 },
-      9: { read: 61, write: 61 },
-    };
-    return lengths[slot] ?? { read: 0, write: 0 };
   }
 
   /** Makes a version in the address space and keeps a copy of each region. */
@@ -145,7 +154,7 @@ export class World {
   /** What the function may see is the same in both versions. */
   #makeOwn(base: number): void {
     for (let slot = 0; slot < SLOTS; slot += 1) {
-      const { read } = this.#ownLength(slot);
+      const { read } = ownLength(slot);
       for (let i = 0; i < read; i += 1) this.#bytes[VMAS + slot * SLOT + i] = pattern(i, 'A');
     }
     const memory = base + this.layout.headerSize;
@@ -254,7 +263,7 @@ export class World {
     const isOwn = (start: number, length: number, right: 'read' | 'write'): boolean => {
       if (length === 0) return true;
       const slot = (start - VMAS) / SLOT;
-      return Number.isInteger(slot) && this.#ownLength(slot)[right] === length;
+      return Number.isInteger(slot) && ownLength(slot)[right] === length;
     };
     const word = (place: number): number => header.readUInt32LE(place);
     return (
@@ -267,13 +276,10 @@ export class World {
   visible(): string {
     const { base, regions, contents } = this.#scene;
     const hash = createHash('sha1');
-    for (const [i, { what, start }] of regions.entries()) {
-      const slot = Number(/^VMA (\d+)/.exec(what)?.[1] ?? -1);
-      const length = slot < 0 ? 0 : VMAS + slot * SLOT + this.#ownLength(slot).read - start;
+    for (const [i, { what, start, visible }] of regions.entries()) {
       const content = contents[i] as Buffer; // one for each region
-      const size = what === 'memory' ? content.length : length;
-      const now = this.#bytes.subarray(start, start + size);
-      if (size > 0 && !now.equals(content.subarray(0, size))) hash.update(`${what}:`).update(now);
+      const now = this.#bytes.subarray(start, start + visible);
+      if (!now.equals(content.subarray(0, visible))) hash.update(`${what}:`).update(now);
     }
     const globals = base + L.HOME_GLOBALS;
     hash.update(this.#bytes.subarray(globals, globals + this.layout.globalsSize));
