@@ -30,10 +30,16 @@ import {
   OPCODE_COUNT,
   opcodeName,
   opcodeNamed,
-  opcodeParts,
 } from './opcodes.ts';
 import { TestSpace } from './testing.ts';
-import { instructionFunction, memoryModule, signed, type TestFunction, unsigned } from './testing-modules.ts';
+import {
+  instructionFunction,
+  memoryModule,
+  opcodeBytes,
+  signed,
+  type TestFunction,
+  unsigned,
+} from './testing-modules.ts';
 import type { ValueType } from './types.ts';
 
 const PAGES = 2;
@@ -60,10 +66,8 @@ interface Region {
 
 /** The instruction's bytes: natural alignment, and the last lane where it has one. */
 function instructionBytes(opcode: number, access: Access, offset: number): number[] {
-  const [prefix, sub] = opcodeParts(opcode);
   const lane = immediates[opcode] === IMMEDIATE_MEMORY_LANE ? [16 / access.sizeBytes - 1] : [];
-  const number = prefix === 0 ? [sub] : [prefix, ...unsigned(sub)];
-  return [...number, ...unsigned(Math.log2(access.sizeBytes)), ...unsigned(offset), ...lane];
+  return [...opcodeBytes(opcode), ...unsigned(Math.log2(access.sizeBytes)), ...unsigned(offset), ...lane];
 }
 
 /** Offsets on both sides of where the emitted form changes, all multiples of the size. */

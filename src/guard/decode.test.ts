@@ -23,7 +23,7 @@ import {
   prefixedOpcode,
 } from './opcodes.ts';
 import { Reader } from './reader.ts';
-import { signed, text, unsigned } from './testing-modules.ts';
+import { opcodeBytes, signed, text, unsigned } from './testing-modules.ts';
 import { Writer } from './writer.ts';
 
 const SUITE = new URL('../../../shared/spec-testsuite/', import.meta.url);
@@ -32,8 +32,7 @@ const SUITE = new URL('../../../shared/spec-testsuite/', import.meta.url);
 function encodeInstruction(bytes: Uint8Array, words: Int32Array, at: number): number[] {
   const opcode = words[at] ?? -1;
   const [a, b] = [words[at + WORD_A] ?? 0, words[at + WORD_B] ?? 0];
-  const [prefix, sub] = opcodeParts(opcode);
-  const head = prefix === 0 ? [sub] : [prefix, ...unsigned(sub)];
+  const head = opcodeBytes(opcode);
   switch (immediates[opcode]) {
     case IMMEDIATE_NONE:
       return head;

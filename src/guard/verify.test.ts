@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { uniformSource } from '../../bench/harness/random.ts';
+import { below, uniformSource } from '../../bench/harness/random.ts';
 import { RED_ZONE } from '../../core/layout.ts';
 import { ERRORS, JordError } from '../errors.ts';
 import { decodeModule } from './decode.ts';
 import { guardModule } from './guard.ts';
-import { accessOf, IMMEDIATE_MEMORY_LANE, immediates, OPCODE_COUNT, opcodeName, opcodeParts } from './opcodes.ts';
+import { accessOf, IMMEDIATE_MEMORY_LANE, immediates, OPCODE_COUNT, opcodeName } from './opcodes.ts';
 import { assembleBody, withBody } from './testing-edit.ts';
-import { instructionFunction, memoryModule, unsigned } from './testing-modules.ts';
+import { instructionFunction, memoryModule, opcodeBytes, unsigned } from './testing-modules.ts';
 import { ENTRY_CHECK, SUBJECT, verify } from './testing-verify.ts';
 import { assemble } from './testing-wat.ts';
 import type { FunctionType, GuardedModule, ValueType } from './types.ts';
@@ -51,8 +51,7 @@ describe('what the guard makes is proven', () => {
     for (let opcode = 0; opcode < OPCODE_COUNT; opcode += 1) {
       const access = accessOf(opcode);
       if (access === undefined) continue;
-      const [prefix, sub] = opcodeParts(opcode);
-      const number = prefix === 0 ? [sub] : [prefix, ...unsigned(sub)];
+      const number = opcodeBytes(opcode);
       const lane = immediates[opcode] === IMMEDIATE_MEMORY_LANE ? [0] : [];
       for (const offset of [
         0,
@@ -240,28 +239,27 @@ describe('garbage', () => {
 
   test('in single bytes, in runs of them, cut off, and from nothing', () => {
     const random = uniformSource(4711);
-    const below = (most: number): number => Math.floor((1 - random()) * most);
     const { bytes } = SUBJECT;
     let passed = 0;
     for (let round = 0; round < 3000; round += 1) {
       const changed = new Uint8Array(bytes);
-      const count = 1 + below(4);
-      for (let i = 0; i < count; i += 1) changed[below(changed.length)] = below(256);
-      if (round % 5 === 0) changed.copyWithin(below(changed.length), below(changed.length), below(changed.length));
-      const cut = round % 7 === 0 ? changed.slice(0, below(changed.length)) : changed;
+      const count = 1 + below(random, 4);
+      for (let i = 0; i < count; i += 1) changed[below(random, changed.length)] = below(random, 256);
+      if (round % 5 === 0)
+        changed.copyWithin(below(random, changed.length), below(random, changed.length), below(random, changed.length));
+      const cut = round % 7 === 0 ? changed.slice(0, below(random, changed.length)) : changed;
       if (hasVerdict({ ...SUBJECT, bytes: cut })) passed += 1;
     }
     // Names are a part of the module, and may say anything.
     assert.ok(passed > 100 && passed < 2000, `${passed} passed`);
     for (let round = 0; round < 1000; round += 1) {
-      const noise = Uint8Array.from({ length: below(400) }, () => below(256));
+      const noise = Uint8Array.from({ length: below(random, 400) }, () => below(random, 256));
       assert.equal(hasVerdict({ ...SUBJECT, bytes: noise }), false);
     }
   });
 
   test('as the body of a function', () => {
     const random = uniformSource(815);
-    const below = (most: number): number => Math.floor((1 - random()) * most);
     // Instructions that the verifier knows more of than their operands, with immediates that fit or do not.
     const common = [
       0x20, 0x21, 0x22, 0x41, 0x6a, 0x6b, 0x49, 0x04, 0x05, 0x0b, 0x02, 0x03, 0x0c, 0x0d, 0x0e, 0x0f, 0x10, 0x11,
@@ -271,8 +269,10 @@ describe('garbage', () => {
     ];
     const set = [...common, ...common, ...rare];
     for (let round = 0; round < 4000; round += 1) {
-      const length = 1 + below(60);
-      const code = Array.from({ length }, () => (random() < 0.6 ? (set[below(set.length)] ?? 0) : below(8)));
+      const length = 1 + below(random, 60);
+      const code = Array.from({ length }, () =>
+        random() < 0.6 ? (set[below(random, set.length)] ?? 0) : below(random, 8),
+      );
       const body = Uint8Array.from([1, 4, 0x7f, ...(round % 2 === 0 ? code : [...code, 0x0b])]);
       hasVerdict(withBody(SUBJECT, 'subject', body));
     }
@@ -280,8 +280,8 @@ describe('garbage', () => {
     const right = assembleBody(['i32'], `${ENTRY_CHECK}; local.get 0; local.set 3; local.get 3`);
     for (let round = 0; round < 2000; round += 1) {
       const body = new Uint8Array(right);
-      const [from, to] = [3 + below(body.length - 3), 3 + below(body.length - 3)];
-      body.copyWithin(to, from, from + 1 + below(9));
+      const [from, to] = [3 + below(random, body.length - 3), 3 + below(random, body.length - 3)];
+      body.copyWithin(to, from, from + 1 + below(random, 9));
       hasVerdict(withBody(SUBJECT, 'subject', body));
     }
   });
