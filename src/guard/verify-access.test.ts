@@ -324,6 +324,15 @@ describe('checks of a VMA', () => {
     refused(`${checkVma(1, 4, false)}; ${load}`, /without a check/);
   });
 
+  test('a result at a distance, and another one at the same', () => {
+    const check = (index: string): string => `${index}; i32.const 4; local.get 2; call ${FUNCTIONS.checkRead}`;
+    const one = 'local.get 0; i32.popcnt; i32.const 8; i32.add';
+    const other = 'local.get 1; i32.clz; i32.const 8; i32.add';
+    refused(`${check(one)}; ${other}; i32.load`, /without a check/);
+    refused(`${check('local.get 0; i32.popcnt')}; local.get 1; i32.clz; i32.load`, /without a check/);
+    verifyBody(`${check(`${one}; local.tee 3`)}; local.get 3; i32.load`);
+  });
+
   test('fewer bytes, or others', () => {
     refused(`${checkVma(0, 3, false)}; ${load}`, /without a check/);
     refused(`${checkVma(0, 4, false)}; local.get 0; i32.load 1`, /without a check/);
@@ -406,6 +415,23 @@ describe('marks', () => {
       /without a mark/,
     );
     refused(`${inHome}; ${mark(0)}; i32.const 5; local.set 0; ${store()}`, /without a mark/);
+  });
+
+  test('one for some pointers, and a translation for more', () => {
+    const below = (limit: number): string => `
+      local.get 0; i32.const ${limit}; i32.lt_u; if; ${mark(0)}; end
+      local.get 0; i32.const ${LIMIT}; i32.lt_u
+      if i32
+        local.get 2; local.get 0; i32.add
+      else
+        local.get 0; local.set 6
+        ${checkVma(6, 4, true)}
+        local.get 0; i32.const ${H}; i32.sub
+      end
+      local.get 1; i32.store ${H}; i32.const 0`;
+    verifyBody(below(LIMIT));
+    refused(below(100), /without a mark/);
+    refused(below(LIMIT - 1), /without a mark/);
   });
 
   test('other values and places', () => {

@@ -1,7 +1,10 @@
 /** Parts of a module that are not as the guard makes them: each module is valid WebAssembly, and must be refused. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { HOME_DEADLINE_MS, HOME_GLOBALS } from '../../core/layout.ts';
+import { opcodeNamed } from './opcodes.ts';
 import { assembleBody, closeModule, type OpenModule, openModule, withBody } from './testing-edit.ts';
+import { opcodeBytes, unsigned } from './testing-modules.ts';
 import { FUNCTIONS, refusalOf, SUBJECT, verify } from './testing-verify.ts';
 import type { GuardedModule } from './types.ts';
 
@@ -153,6 +156,29 @@ describe('parts of the module', () => {
     assert.ok(read !== undefined && write !== undefined);
     swapped.bodies[at + 1] = read;
     assert.match(refusalOf(() => verify(closeModule(swapped))).message, /it is not jord:check-write/);
+  });
+
+  test('a flag of a data segment outside of the globals', () => {
+    const open = openModule(SUBJECT);
+    const body = Array.from(open.bodies[FUNCTIONS.initSegment - open.importedFunctions] ?? []);
+    const end = HOME_GLOBALS + SUBJECT.layout.globalsSize;
+    const read = (place: number): number[] => [...opcodeBytes(opcodeNamed('i32.load8_u')), 0, ...unsigned(place)];
+    const flags = Array.from({ length: SUBJECT.layout.globalsSize }, (_, i) => HOME_GLOBALS + i);
+    const found = flags.filter((flag) => body.join().includes(`,${read(flag).join()},`));
+    assert.equal(found.length, 1);
+    const [flag = 0] = found;
+    const withFlag = (place: number): GuardedModule => {
+      const text = body.join().replace(`,${read(flag).join()},`, `,${read(place).join()},`);
+      const guarded = withBody(SUBJECT, 'jord:memory.init 0', Uint8Array.from(text.split(','), Number));
+      assert.ok(WebAssembly.validate(guarded.bytes));
+      return guarded;
+    };
+    for (const place of flags) verify(withFlag(place));
+    for (const place of [0, HOME_DEADLINE_MS, HOME_GLOBALS - 1, end, SUBJECT.layout.headerSize, 0xffff_ffff]) {
+      const error = refusalOf(() => verify(withFlag(place)));
+      assert.equal(error.code, 'MODULE_UNPROVEN', `${place}`);
+      assert.match(error.message, /a flag of a data segment/, `${place}`);
+    }
   });
 
   test('sections that nobody knows', () => {
