@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { JordError } from '../errors.ts';
 import { assemble } from '../guard/testing-wat.ts';
-import { startWorkerServer } from '../server/worker-server.ts';
+import type { OrchestratorStats } from '../server/types.ts';
+import { startWorkerServer, type WorkerServerOptions } from '../server/worker-server.ts';
 import { startGateways } from './orchestrators.ts';
 
 const ECHO = '(module (memory 1) (func (export "handle") (param i32 i32) (result i32) (local.get 0)))';
@@ -12,8 +13,15 @@ const SLEEP = `(module (import "jord" "sleep" (func $sleep (param i32) (result i
   (func (export "handle") (param i32 i32) (result i32) (drop (call $sleep (i32.const 60000))) (local.get 0)))`;
 const LOOPBACK = { host: '127.0.0.1', port: 0 };
 
-async function start(t: { after(operation: () => Promise<unknown>): void }, isReady = (): boolean => true) {
-  const worker = await startWorkerServer({ executors: 2, orchestrators: 2, queueDelayMs: 0 });
+interface StartOptions extends WorkerServerOptions {
+  readonly isReady?: () => boolean;
+}
+
+async function start(
+  t: { after(operation: () => Promise<unknown>): void },
+  { isReady = () => true, ...options }: StartOptions = {},
+) {
+  const worker = await startWorkerServer({ executors: 2, orchestrators: 2, queueDelayMs: 0, ...options });
   const gateway = await startGateways(worker, { ...LOOPBACK, isReady });
   t.after(async () => {
     await gateway.close(0);
@@ -53,7 +61,7 @@ test('connections are spread over orchestrators, which all know what is deployed
 
 test('all of them are ready when the server is', async (t) => {
   let isReady = false;
-  const { gateway } = await start(t, () => isReady);
+  const { gateway } = await start(t, { isReady: () => isReady });
   const statuses = async (): Promise<Set<number>> => {
     const answers = Array.from({ length: 20 }, () =>
       fetch(`${gateway.url}/readyz`, { headers: { connection: 'close' } }),
@@ -80,6 +88,38 @@ test('closing cuts off what runs on any of them, and counts it together', async 
   }
   assert.deepEqual(await gateway.close(10), { cutOff: [{ function: 'sleep', count: 12 }] });
   for (const answer of await Promise.all(answers)) assert.match(answer, /^503 .*SERVER_STOPPED/s);
+});
+
+/** What is answered first to a request whose body does not come. */
+function statusBeforeBody(port: number, path: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n`;
+  const socket = connect(port, '127.0.0.1', () => socket.write(head));
+  socket.setTimeout(10_000, () => reject(new Error('nothing is answered before the body')));
+  socket.on('error', reject);
+  socket.on('data', (chunk: Buffer) => resolve(chunk.toString('latin1').slice(0, 12)));
+  return promise.finally(() => socket.destroy());
+}
+
+test('each of them refuses what it will not take before the body is read', async (t) => {
+  const { worker, gateway } = await start(t, { outstandingMax: 1 });
+  await worker.deploy('sleep', assemble(SLEEP), { deadlineMs: 100_000 });
+  const running: Promise<string>[] = [];
+  const each = async (): Promise<readonly OrchestratorStats[]> => (await worker.stats()).orchestrators;
+  // Which one gets a connection is up to the system.
+  for (const started = performance.now(); !(await each()).every(({ outstanding }) => outstanding === 1); ) {
+    assert.ok(performance.now() - started < 10_000, 'one of them gets nothing');
+    running.push(post(`${gateway.url}/fn/sleep`, 'x'));
+    await delay(5);
+  }
+  const before = await each();
+  const statuses = Array.from({ length: 40 }, () => statusBeforeBody(gateway.port, '/fn/sleep'));
+  assert.deepEqual(new Set(await Promise.all(statuses)), new Set(['HTTP/1.1 503']));
+  for (const [i, { refused }] of (await each()).entries()) {
+    assert.ok(refused > (before[i]?.refused ?? 0), `orchestrator ${i}`);
+  }
+  await gateway.close(0);
+  for (const answer of await Promise.all(running)) assert.match(answer, /^503 /);
 });
 
 test('a port that somebody else has is refused, though it could be shared', async (t) => {
