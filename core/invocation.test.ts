@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { OPTION_BOUNDS } from '../src/server/settings.ts';
 import { CALL_DEPTH_MAX, InvocationModel, RESPONSE_BYTES_MAX } from '../test/invocation-model.ts';
 import { ACTS, Ask, WEIGHTS } from '../test/invocation-steps.ts';
 import { type Census, takeCensus } from '../test/privlib-census.ts';
@@ -215,6 +216,10 @@ test('limits: so many children of one PD, and so many records in all, of which s
   }
   assert.equal(roots.pop(), status.INVOCATIONS_EXHAUSTED);
   assert.equal(roots.length, INVOCATIONS_RESERVED);
+  assert.ok(
+    roots.length >= OPTION_BOUNDS.outstandingMax[2],
+    'as many as a server has outstanding, if nobody says otherwise',
+  );
   assert.equal(takeCensus(fixture.memory).records, INVOCATIONS_MAX);
   for (const root of roots) assert.equal(privLib.invocationForget(root, other.host), status.OK);
   assert.equal(privLib.callAbort(bases[0] ?? 0, host), status.OK);

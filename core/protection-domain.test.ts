@@ -136,6 +136,34 @@ test('destroying a PD frees what it owned and ends what was shared with it', () 
   assert.equal(fixture.word(executor + EXECUTOR_VMAS), before);
 });
 
+test('a PD may not access what the one before it in its home has looked up last', () => {
+  const fixture = new Fixture();
+  const { privLib, host } = fixture;
+  const { descriptor } = fixture.makeFunction();
+  const mayAccess = (base: number, address: number): boolean[] =>
+    [false, true].map((write) => fixture.guardAllows(base, address, 100, write));
+  const next = {
+    called: () => privLib.callEnter(descriptor, 0, host),
+    created: () => {
+      const pd = privLib.pdCreate(descriptor, host);
+      privLib.pdEnter(pd, host);
+      return privLib.pdHome(pd);
+    },
+  };
+  for (const [way, enter] of Object.entries(next)) {
+    const first = privLib.callEnter(descriptor, 0, host);
+    const address = privLib.argBufNew(100, first) >>> 0;
+    assert.deepEqual(mayAccess(first, address), [true, true]);
+    assert.equal(privLib.callLeave(0, first, host), status.OK);
+    assert.equal(privLib.vmaMap(100, host) >>> 0, address, 'it is somebody else’s now');
+    const second = enter();
+    assert.equal(second, first, 'the same home');
+    assert.deepEqual(mayAccess(second, address), [false, false], way);
+    assert.equal(privLib.callAbort(second, host), status.OK);
+    assert.equal(privLib.vmaUnmap(address, host), status.OK);
+  }
+});
+
 test('call: the request moves in and the response out, with their exact lengths', () => {
   const fixture = new Fixture();
   const { privLib, host, executor } = fixture;

@@ -24,6 +24,9 @@ import {
   DOORBELL_PARKED,
   EXECUTOR_CANCELS,
   EXECUTOR_DOORBELL,
+  EXECUTOR_INBOX_HEAD,
+  EXECUTOR_INBOX_STUB,
+  EXECUTOR_INBOX_TAIL,
   EXECUTOR_MESSAGES,
   EXECUTOR_OFFERS_HEAD,
   EXECUTOR_OFFERS_TAIL,
@@ -31,6 +34,7 @@ import {
   EXECUTOR_RETURNS_TAIL,
   EXECUTOR_RING_HEAD,
   EXECUTOR_RING_TAIL,
+  INVOCATION_NEXT,
   OFFERS_MAX,
   RETURNS_MAX,
   RING_MAX,
@@ -206,6 +210,38 @@ test('an inbox gives back what has ended in the order in which it did, from whic
     }
     assert.equal(privLib.invocationArrived(executor), 0);
   }
+  takeCensus(fixture.memory);
+});
+
+test('a thread whose inbox somebody is adding to while the last one is taken out does not park', () => {
+  const fixture = new Fixture();
+  const { privLib, executor, host } = fixture;
+  const other = fixture.addExecutor();
+  const [first = 0, second = 0] = [1, 2].map(() => {
+    const handle = privLib.invocationNew(HANDLE_FIRST, 0, 0, 0, 0, host);
+    const record = privLib.invocationTake(handle, other.control);
+    privLib.invocationAbort(record, status.CALLEE_TRAP, 0, other.host);
+    privLib.invocationEnd(record);
+    return handle;
+  });
+  const [firstRecord, secondRecord] = [first, second].map((handle) => privLib.invocationRecord(handle, host) >>> 0);
+  assert.ok(firstRecord !== undefined && secondRecord !== undefined);
+  // As it is after this: the one thread saw the first as the last, the other made the second the tail, the one put its stub
+  // behind that and went away with nothing, since the other linked the second to the first only then.
+  const stub = executor + EXECUTOR_INBOX_STUB;
+  fixture.setWord(stub + INVOCATION_NEXT, 0);
+  fixture.setWord(executor + EXECUTOR_INBOX_HEAD, firstRecord);
+  fixture.setWord(secondRecord + INVOCATION_NEXT, stub);
+  fixture.setWord(executor + EXECUTOR_INBOX_TAIL, stub);
+  assert.equal(fixture.word(firstRecord + INVOCATION_NEXT), secondRecord);
+  assert.equal(privLib.executorHasWork(executor), 1);
+  assert.equal(privLib.executorPark(executor), 0);
+  for (const handle of [first, second]) {
+    assert.equal(privLib.invocationArrived(executor), handle);
+    assert.equal(privLib.invocationCollect(handle, host), status.CALLEE_TRAP);
+  }
+  assert.equal(privLib.invocationArrived(executor), 0);
+  assert.equal(privLib.executorPark(executor), 1);
   takeCensus(fixture.memory);
 });
 
