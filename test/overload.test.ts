@@ -1,11 +1,14 @@
 /** More invocations than a server takes, or than its executors have room for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import * as L from '../core/layout.ts';
+import { STATUS_MAX } from '../core/status.ts';
+import { STANDING_MAX } from '../src/server/admission.ts';
 import { Cancellation } from '../src/server/types.ts';
 import type { WorkerServerOptions } from '../src/server/worker-server.ts';
 import { assertQuiet, eventually } from './census.ts';
-import { BUSY, ECHO, ENDLESS, NAP, words, wordsOf } from './guests.ts';
+import { BUSY, ECHO, ENDLESS, guest, NAP, words, wordsOf } from './guests.ts';
 import { jordError, type ObservedServer, startObserved } from './observed-server.ts';
 import { occupy } from './occupy.ts';
 
@@ -70,6 +73,69 @@ test('invocations are refused while the oldest has waited too long, and only the
   await server.stop();
 });
 
+test('a long queue that has stood for long is refused before its oldest has waited too long', TIMEOUT, async () => {
+  const queueDelayMs = 2000;
+  const observed = await start({ queueDelayMs });
+  const { server } = observed;
+  const [running] = await occupy(observed, 1, 'endless');
+  const since = performance.now();
+  const enqueue = (count: number): Cancellation[] =>
+    Array.from({ length: count }, () => {
+      const cancellation = new Cancellation();
+      server.invoke('echo', EMPTY, { cancellation }).then(
+        () => {},
+        ({ code }: { code?: unknown }) => assert.equal(code, 'INVOCATION_CANCELLED'),
+      );
+      return cancellation;
+    });
+  // All that have waited for long leave, but there have always been some.
+  const first = enqueue(STANDING_MAX + 2);
+  await delay(queueDelayMs / 2);
+  const second = enqueue(STANDING_MAX + 2);
+  const secondSince = performance.now();
+  for (const cancellation of first) cancellation.cancel();
+  await delay(Math.max(0, since + queueDelayMs + 50 - performance.now()));
+  const refused = await jordError(server.invoke('echo', EMPTY));
+  assert.equal(refused.code, 'OVERLOADED');
+  assert.ok(performance.now() - secondSince < queueDelayMs, 'the oldest has not waited too long');
+  assert.equal(server.refusal()?.code, 'OVERLOADED');
+  // Without two of them it is not long any more, and with one more it is.
+  for (const cancellation of second.slice(0, 2)) cancellation.cancel();
+  assert.equal((await server.stats()).orchestrators[0]?.outstanding, 1 + STANDING_MAX);
+  assert.equal(server.refusal(), undefined);
+  const [last] = enqueue(1);
+  assert.equal(server.refusal()?.code, 'OVERLOADED');
+  for (const cancellation of [...second, last, running]) cancellation?.cancel();
+  await assertQuiet(observed);
+  await server.stop();
+});
+
+test('executors are given work, and woken for it, while the event loop still reads', TIMEOUT, async () => {
+  // Without spinning: who has nothing to do is parked.
+  const observed = await start({ queueDelayMs: 0, spinUs: 0 });
+  const { server, memory } = observed;
+  const control = memory.executors[1] ?? 0;
+  for (const count of [1, 2, 20]) {
+    await eventually(() => assert.equal(memory.word(control + L.EXECUTOR_DOORBELL), L.DOORBELL_PARKED));
+    const returned = (): number => memory.word(control + L.EXECUTOR_RETURNS_TAIL);
+    const before = returned();
+    let answered = 0;
+    const answers = Array.from({ length: count }, async (_, i) => {
+      assert.deepEqual(wordsOf(await server.invoke('echo', words(i))), [i]);
+      answered++;
+    });
+    // As the reading of further requests, all in the same turn.
+    for (const started = performance.now(); returned() !== before + count; ) {
+      assert.equal(server.refusal(), undefined);
+      assert.ok(performance.now() - started < 10_000, `${returned() - before} of ${count} have ended`);
+    }
+    assert.equal(answered, 0, 'the event loop has not turned');
+    await Promise.all(answers);
+  }
+  await assertQuiet(observed);
+  await server.stop();
+});
+
 test('what waits is dispatched when a place is free, however it became free', TIMEOUT, async () => {
   // Without spinning: whoever parks has to be woken.
   const observed = await start({ stacksMax: 1, spinUs: 0 });
@@ -113,6 +179,30 @@ test('one that runs for long holds up nobody for whom another executor is free',
     await assertQuiet(observed);
     await server.stop();
   }
+});
+
+test('what functions start keeps no request out, however much it is', TIMEOUT, async () => {
+  const observed = await start({ queueDelayMs: 0 });
+  const { server, memory } = observed;
+  // Starts as many as it can and calls itself, until none can be started. One executor: nobody runs them.
+  const started = '(call $start (call $id0) (i32.const 0))';
+  const startAll = `(loop $more (if (i32.gt_u ${started} (i32.const ${STATUS_MAX}))
+    (then (local.set $x (i32.add (local.get $x) (i32.const 1))) (br $more))))`;
+  const goOn = `(if (local.get $x) (then (drop (call $call (call $id1) (i32.const 0)))))
+    (drop (call $log (i32.const 1) (i32.const 0) (i32.const 1))) (loop $l (br $l))`;
+  await server.deploy('hoards', guest(`${startAll} ${goOn} (i32.const 0)`, { names: ['echo', 'hoards'] }));
+  const [hoarder] = await occupy(observed, 1, 'hoards');
+  await eventually(() => assert.equal(observed.records.length, 1));
+  assert.ok(memory.sum(L.EXECUTOR_INVOCATIONS) > 2 * L.CHILDREN_MAX, 'it has started what it can');
+  const requests = Array.from({ length: 1000 }, (_, i) => server.invoke('echo', words(i)));
+  assert.equal((await server.stats()).orchestrators[0]?.outstanding, 1 + requests.length);
+  hoarder?.cancel();
+  assert.deepEqual(
+    (await Promise.all(requests)).map(wordsOf),
+    requests.map((_, i) => [i]),
+  );
+  await assertQuiet(observed);
+  await server.stop();
 });
 
 test('a long batch that is patient is no reason to refuse others', TIMEOUT, async () => {
