@@ -6,6 +6,7 @@
  * more. Not counted: making a home and restoring it, and everything else that the worker server does.
  */
 import v8 from 'node:v8';
+import { setInliningLimits } from '../src/server/proven-module.ts';
 import {
   ARGBUF_KERNELS,
   type ArgBufKernel,
@@ -55,41 +56,62 @@ const QUICK_APPLICATION_RUNS: MeasureOptions = { rounds: 5, batchMs: 5, warmUpMs
 /** The kernel that also runs plain against plain. */
 const CONTROL = 'sha256';
 
-/** Prepares a module in both variants. */
-function prepare<T>(
-  bytes: Uint8Array,
-  imports: MakeImports,
-  space: AddressSpace,
-  start: (guest: Guest) => T,
-): Pair<T> & { readonly sizeFactor: number } {
-  const plain = plainGuest(bytes, imports);
-  const guarded = guardedGuest(bytes, imports, space);
-  return { plain: start(plain), guarded: start(guarded), sizeFactor: guarded.moduleBytes / plain.moduleBytes };
+/** The two variants of a module that are compared. */
+export interface Variants {
+  /** Of the rows: `name/case`. */
+  readonly name: string;
+  readonly plain: (bytes: Uint8Array, imports: MakeImports, space: AddressSpace) => Guest;
+  readonly guarded: (bytes: Uint8Array, imports: MakeImports, space: AddressSpace) => Guest;
 }
 
-async function kernelCase(name: string, space: AddressSpace): Promise<Case> {
+/** Makes guests of one comparison. */
+class Preparation {
+  readonly #variants: Variants;
+  readonly #space: AddressSpace = createAddressSpace();
+
+  constructor(variants: Variants) {
+    this.#variants = variants;
+  }
+
+  /** A module in both variants. */
+  both<T>(
+    bytes: Uint8Array,
+    imports: MakeImports,
+    start: (guest: Guest) => T,
+  ): Pair<T> & { readonly sizeFactor: number } {
+    const plain = this.plain(bytes, imports);
+    const guarded = this.#variants.guarded(bytes, imports, this.#space);
+    return { plain: start(plain), guarded: start(guarded), sizeFactor: guarded.moduleBytes / plain.moduleBytes };
+  }
+
+  plain(bytes: Uint8Array, imports: MakeImports): Guest {
+    return this.#variants.plain(bytes, imports, this.#space);
+  }
+}
+
+async function kernelCase(name: string, prepare: Preparation): Promise<Case> {
   const bytes = await compileAssemblyScript(`kernels/${name}.ts`);
-  const { plain, guarded, sizeFactor } = prepare(bytes, kernelImports, space, startKernel);
+  const { plain, guarded, sizeFactor } = prepare.both(bytes, kernelImports, startKernel);
   return { name, run: { plain, guarded }, expected: KERNELS[name]?.(), sizeFactor };
 }
 
-async function argBufCase(name: string, kernel: ArgBufKernel, space: AddressSpace): Promise<Case> {
+async function argBufCase(name: string, kernel: ArgBufKernel, prepare: Preparation): Promise<Case> {
   const bytes = await compileAssemblyScript(`kernels/${kernel.source}.ts`);
   const start = (guest: Guest): (() => number) => startArgBufKernel(guest, kernel);
-  const { plain, guarded, sizeFactor } = prepare(bytes, kernelImports, space, start);
+  const { plain, guarded, sizeFactor } = prepare.both(bytes, kernelImports, start);
   return { name, run: { plain, guarded }, expected: kernel.expected?.(), sizeFactor };
 }
 
 /** Two plain instances: how far from 1 a ratio is when there is no difference. */
-async function controlCase(): Promise<Case> {
+async function controlCase(prepare: Preparation): Promise<Case> {
   const bytes = await compileAssemblyScript(`kernels/${CONTROL}.ts`);
-  const start = (): (() => number) => startKernel(plainGuest(bytes, kernelImports));
+  const start = (): (() => number) => startKernel(prepare.plain(bytes, kernelImports));
   return { name: 'control', run: { plain: start(), guarded: start() }, expected: KERNELS[CONTROL]?.(), sizeFactor: 1 };
 }
 
-async function quickJsCases(names: readonly string[], space: AddressSpace): Promise<Case[]> {
+async function quickJsCases(names: readonly string[], prepare: Preparation): Promise<Case[]> {
   if (names.length === 0) return [];
-  const { plain, guarded, sizeFactor } = prepare(await quickJsModule(), quickJsImports, space, startInterpreter);
+  const { plain, guarded, sizeFactor } = prepare.both(await quickJsModule(), quickJsImports, startInterpreter);
   return names.map((name) => {
     const source = SCRIPTS[name.slice('quickjs-'.length)] ?? '';
     const run = { plain: plain(source), guarded: guarded(source) };
@@ -97,9 +119,9 @@ async function quickJsCases(names: readonly string[], space: AddressSpace): Prom
   });
 }
 
-async function sqliteCases(names: readonly string[], space: AddressSpace): Promise<Case[]> {
+async function sqliteCases(names: readonly string[], prepare: Preparation): Promise<Case[]> {
   if (names.length === 0) return [];
-  const { plain, guarded, sizeFactor } = prepare(await sqliteModule(), sqliteImports, space, (guest) => {
+  const { plain, guarded, sizeFactor } = prepare.both(await sqliteModule(), sqliteImports, (guest) => {
     const database = openDatabase(guest);
     fill(database);
     return database;
@@ -127,7 +149,7 @@ function variant(name: string, run: () => number): Variant {
   };
 }
 
-function measureCase({ name, run, expected, sizeFactor }: Case, options: MeasureOptions): Outcome {
+function measureCase(prefix: string, { name, run, expected, sizeFactor }: Case, options: MeasureOptions): Outcome {
   const result = run.plain();
   check(name, 'plain', result, expected ?? result);
   check(name, 'guarded', run.guarded(), result);
@@ -136,7 +158,7 @@ function measureCase({ name, run, expected, sizeFactor }: Case, options: Measure
   if (plain === undefined || guarded === undefined) throw new Error(`${name} was not measured`);
   const ratios = pairwiseRatios(guarded, plain);
   return {
-    result: row(`guard/${name}`, ratios, {
+    result: row(`${prefix}/${name}`, ratios, {
       plainUs: summarize(plain).median,
       guardedUs: summarize(guarded).median,
       sizeFactor,
@@ -161,43 +183,47 @@ function meanRow(name: string, outcomes: readonly Outcome[]): Result[] {
   ];
 }
 
-async function run({ quick, only, progress }: ExperimentOptions): Promise<readonly Result[]> {
+/** Compares the two variants over all cases. */
+export async function compare(variants: Variants, options: ExperimentOptions): Promise<readonly Result[]> {
+  const { quick, only, progress } = options;
+  const { name: prefix } = variants;
   v8.setFlagsFromString('--wasm-sync-tier-up');
-  const space = createAddressSpace();
+  setInliningLimits();
+  const prepare = new Preparation(variants);
   const wanted = (name: string): boolean => name.includes(only);
-  const measureAll = (cases: readonly Case[], options: MeasureOptions): Outcome[] =>
+  const measureAll = (cases: readonly Case[], runs: MeasureOptions): Outcome[] =>
     cases.map((one) => {
-      const outcome = measureCase(one, options);
+      const outcome = measureCase(prefix, one, runs);
       progress(`${one.name}: ${outcome.result.value.toFixed(2)}`);
       return outcome;
     });
 
   const kernelOptions = quick ? QUICK_KERNEL_RUNS : KERNEL_RUNS;
-  const control = wanted('control') ? measureAll([await controlCase()], kernelOptions) : [];
+  const control = wanted('control') ? measureAll([await controlCase(prepare)], kernelOptions) : [];
   const kernels: Outcome[] = [];
   for (const name of Object.keys(KERNELS).filter(wanted)) {
-    kernels.push(...measureAll([await kernelCase(name, space)], kernelOptions));
+    kernels.push(...measureAll([await kernelCase(name, prepare)], kernelOptions));
   }
   const argBufs: Outcome[] = [];
   const sharedArgBufs: Outcome[] = [];
   for (const [name, kernel] of Object.entries(ARGBUF_KERNELS).filter(([name]) => wanted(name))) {
-    const measured = measureAll([await argBufCase(name, kernel, space)], kernelOptions);
+    const measured = measureAll([await argBufCase(name, kernel, prepare)], kernelOptions);
     (kernel.shared ? sharedArgBufs : argBufs).push(...measured);
   }
   const scripts = Object.keys(SCRIPTS).map((name) => `quickjs-${name}`);
   const queries = Object.keys(QUERIES).map((name) => `sqlite-${name}`);
-  const options = quick ? QUICK_APPLICATION_RUNS : APPLICATION_RUNS;
+  const runs = quick ? QUICK_APPLICATION_RUNS : APPLICATION_RUNS;
   const applications = [
-    ...measureAll(await quickJsCases(scripts.filter(wanted), space), options),
-    ...measureAll(await sqliteCases(queries.filter(wanted), space), options),
+    ...measureAll(await quickJsCases(scripts.filter(wanted), prepare), runs),
+    ...measureAll(await sqliteCases(queries.filter(wanted), prepare), runs),
   ];
   const outcomes = [...kernels, ...applications];
   return [
     ...[...control, ...outcomes, ...argBufs, ...sharedArgBufs].map(({ result }) => result),
-    ...meanRow('guard/geomean-kernels', kernels),
-    ...meanRow('guard/geomean-applications', applications),
-    ...meanRow('guard/geomean', outcomes),
-    ...meanRow('guard/geomean-argbuf', argBufs),
+    ...meanRow(`${prefix}/geomean-kernels`, kernels),
+    ...meanRow(`${prefix}/geomean-applications`, applications),
+    ...meanRow(`${prefix}/geomean`, outcomes),
+    ...meanRow(`${prefix}/geomean-argbuf`, argBufs),
   ];
 }
 
@@ -216,7 +242,7 @@ export const experiment: Experiment = {
     'argbuf-shared-scan: in one that it may only read, by a grant; in no mean.',
     'guard/control is plain against plain, and in no mean: it shows what a ratio of 1 looks like on this machine.',
   ],
-  run,
+  run: (options) => compare({ name: 'guard', plain: plainGuest, guarded: guardedGuest }, options),
 };
 
 if (import.meta.main) process.exitCode = await runExperiment(experiment, process.argv.slice(2));

@@ -4,6 +4,7 @@ import { type Experiment, runExperiment } from './harness/experiment.ts';
 const EXPERIMENTS: Readonly<Record<string, () => Promise<{ readonly experiment: Experiment }>>> = {
   call: () => import('./call.ts'),
   guard: () => import('./guard.ts'),
+  masks: () => import('./masks.ts'),
   deploy: () => import('./deploy.ts'),
   dispatch: () => import('./dispatch.ts'),
   http: () => import('./http.ts'),

@@ -341,7 +341,7 @@ export const CHILDREN_MAX = 16384;
 export const HOME_LOG_BYTES = 88;
 /**
  * The VMA in which the PD was last found to be allowed to read, and to write: where it starts, and its length, 0 for none. The
- * guard's jord:check-read and jord:check-write write it; PrivLib empties it whenever the PD loses something.
+ * guard's jord:look-up-read and jord:look-up-write write it; PrivLib empties it whenever the PD loses something.
  */
 export const HOME_LAST_READ_START = 96;
 export const HOME_LAST_WRITE_START = 100;

@@ -31,6 +31,7 @@ import {
   HOME_FUNCTION,
   HOME_INVOCATION,
   HOME_LAST_READ_LENGTH,
+  HOME_LAST_READ_START,
   HOME_OWNED,
   HOME_VMA_BYTES,
   INVOCATION_CANCELLED,
@@ -164,7 +165,8 @@ export function link(vte: u32, owner: u32): void {
 // @ts-ignore: decorator
 @inline
 export function forgetLast(base: u32): void {
-  // Of reading and of writing: the two lengths are one word of 64 bits.
+  // Of reading and of writing: two starts, and two lengths, are one word of 64 bits each.
+  store<u64>(base, 0, HOME_LAST_READ_START);
   store<u64>(base, 0, HOME_LAST_READ_LENGTH);
 }
 

@@ -8,7 +8,7 @@
  */
 import { parseArgs } from 'node:util';
 import { accessSubjects, Campaign, report } from '../test/mutation/campaign.ts';
-import { controlSubject } from '../test/mutation/subjects.ts';
+import { controlSubject, sharingSubject } from '../test/mutation/subjects.ts';
 
 const { values } = parseArgs({
   options: {
@@ -29,6 +29,7 @@ const campaign = new Campaign({ seed, perSubject, refusedEvery: 4, progress: (li
 try {
   for (let round = 0; performance.now() < endMs; round += 1) {
     campaign.run(controlSubject());
+    campaign.run(sharingSubject());
     for (const subject of accessSubjects(seed + round)) {
       if (performance.now() >= endMs) break;
       campaign.run(subject);

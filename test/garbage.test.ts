@@ -208,7 +208,8 @@ test('more of something than the limits allow', async () => {
       '49,999 locals, to which the guard adds',
       () =>
         withHandle(
-          `(memory 1) (func (param i32) (local ${'i64 '.repeat(49_998)}) (i32.store (local.get 0) (i32.const 1)))`,
+          `(memory 1) (func (param i32) (local ${'i64 '.repeat(49_998)})
+            (i32.store (local.get 0) (i32.const 1)) (i32.store offset=4 (local.get 0) (i32.const 1)))`,
         ),
       'MODULE_TOO_LARGE',
     ],

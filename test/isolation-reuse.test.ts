@@ -2,6 +2,7 @@
  * Isolation where a check might be saved: a pointer that was fine a moment ago is used again after it changed, after the
  * permission ended, with another offset or size, on another path. Each body must fault at exactly one access. Its control
  * is the same body without the hostile part, which must run through: so the guard may save what it can prove, and no more.
+ * What a stretch of code accesses at one pointer is checked together: the fault is then about all of it, from its first byte on.
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -248,7 +249,15 @@ const CHANGED: readonly Case[] = [
 
 /** The same pointer, further or wider. */
 const FURTHER: readonly Case[] = [
-  ...[97, 100, 125, 200, L.RED_ZONE, MEMORY_LIMIT, 0x7000_0000].map((offset) => ({
+  ...[97, 100, 125, 200, 251].map((offset) => ({
+    ...OWN,
+    name: `offset ${offset} after offset 0, which are checked together`,
+    body: `${READ} HOSTILE`,
+    hostile: `(drop (i32.load offset=${offset} ${P}))`,
+    address: 0,
+    sizeBytes: offset + 4,
+  })),
+  ...[252, 1000, L.RED_ZONE, MEMORY_LIMIT, 0x7000_0000].map((offset) => ({
     ...OWN,
     name: `offset ${offset} after offset 0`,
     body: `${READ} HOSTILE`,
@@ -257,11 +266,36 @@ const FURTHER: readonly Case[] = [
   })),
   {
     ...OWN,
+    name: 'offset 97 after offset 0, behind a branch',
+    body: `${READ} (block $b (br_if $b (local.get $n)) HOSTILE)`,
+    hostile: `(drop (i32.load offset=97 ${P}))`,
+    address: 97,
+  },
+  {
+    ...OWN,
+    name: 'offset 97 after offset 0, behind a call',
+    body: `${READ} (drop (call $identity (i32.const 0))) HOSTILE`,
+    hostile: `(drop (i32.load offset=97 ${P}))`,
+    address: 97,
+  },
+  {
+    ...OWN,
+    name: 'read, and then written where that is not allowed, which are checked together',
+    preparation: 'protected to read',
+    body: `(drop (i32.load offset=16 ${P})) HOSTILE`,
+    hostile: `(i32.store8 offset=8 ${P} (i32.const 1))`,
+    address: 8,
+    access: 'write',
+    sizeBytes: 12,
+  },
+  {
+    ...OWN,
     name: 'offset 0 after offset 64, where only that is inside',
     body: `(drop (i32.load offset=64 ${P})) HOSTILE`,
     hostile: READ,
     pointer: -64,
     address: -64,
+    sizeBytes: 68,
   },
   {
     ...OWN,
@@ -270,6 +304,7 @@ const FURTHER: readonly Case[] = [
     hostile: `(drop (i32.load offset=32 ${P}))`,
     pointer: -64,
     address: -32,
+    sizeBytes: 100,
   },
   {
     ...OWN,
@@ -319,16 +354,17 @@ function frames(): Case[] {
     (global.set $sp (i32.add (local.get $f) (i32.const 64)))`;
   const stores = `(i64.store offset=56 (local.get $f) (i64.const 1)) (i64.store (local.get $f) (i64.const 2))
     (i64.store offset=32 (local.get $f) (i64.const 3))`;
-  const base = { ...OWN, preparation: 'nothing', access: 'write', sizeBytes: 8, hostile: NOP } as const;
+  // The whole frame, from its first byte on. A stack is in the home, and nowhere else.
+  const base = { ...OWN, preparation: 'nothing', access: 'write', sizeBytes: 64, hostile: NOP } as const;
   return [
-    { ...base, name: 'a stack pointer below 0', body: frame(stores), pointer: 48, address: 2 ** 32 + 40 },
-    { ...base, name: 'a stack pointer in the VMA table', body: frame(stores), pointer: BAD + 64, address: BAD + 56 },
+    { ...base, name: 'a stack pointer below 0', body: frame(stores), pointer: 48, address: 2 ** 32 - 16 },
+    { ...base, name: 'a stack pointer in the VMA table', body: frame(stores), pointer: BAD + 64, address: BAD },
     {
       ...base,
       name: 'a stack pointer at the end of the address space',
       body: frame(stores),
       pointer: 0,
-      address: 2 ** 32 - 8,
+      address: 2 ** 32 - 64,
     },
     {
       ...base,
@@ -344,8 +380,9 @@ function frames(): Case[] {
       preparation: 'own',
       body: frame(stores),
       pointer: 101,
-      address: 93,
+      address: 37,
     },
+    { ...base, name: 'a frame in an ArgBuf', preparation: 'own', body: frame(stores), pointer: 80, address: 16 },
   ];
 }
 

@@ -11,7 +11,7 @@ import { assembleBody, withBody } from '../src/guard/testing-edit.ts';
 import { callCheck, checkVma, ENTRY_CHECK, FUNCTIONS, mark, SUBJECT, translate } from '../src/guard/testing-verify.ts';
 import { accessSubjects, Campaign, report } from './mutation/campaign.ts';
 import { harmOf, type OracleCall } from './mutation/oracle.ts';
-import { controlSubject } from './mutation/subjects.ts';
+import { controlSubject, sharingSubject } from './mutation/subjects.ts';
 import { World } from './mutation/world.ts';
 
 const SEED = 20_261_128;
@@ -28,6 +28,7 @@ describe('mutants', () => {
       campaign.run(subject);
     }
     campaign.run(controlSubject());
+    campaign.run(sharingSubject());
     const { byKind, holes } = campaign.result;
     context.diagnostic(report(campaign.result));
     assert.deepEqual(holes, []);
@@ -75,7 +76,9 @@ describe('the oracle', () => {
     assert.equal(harm(`${translate(0, 0, 4, true)}; local.get 1; i32.store ${H}; i32.const 0`), undefined);
     assert.equal(harm(`${translate(0, 0, 4, false)}; i32.load ${H}`), undefined);
     assert.equal(harm(`${ENTRY_CHECK}; i32.const 8; local.get 2; call ${FUNCTIONS.argbufNew}`), undefined);
-    assert.equal(harm(`${callCheck(0, 4, true)}; local.get 0; local.get 1; i32.store; i32.const 0`), undefined);
+    assert.equal(harm(`${checkVma(0, 4, true)}; local.get 0; local.get 1; i32.store; i32.const 0`), undefined);
+    assert.equal(harm(`${callCheck(0, 4, false)}; i32.load`), undefined);
+    assert.equal(harm(`local.get 0; i32.const 4; local.get 2; call ${FUNCTIONS.refuse}; unreachable`), undefined);
   });
 
   test('sees accesses outside', () => {
@@ -94,14 +97,16 @@ describe('the oracle', () => {
       `${below(LIMIT)}; ${base}; i32.load ${H + L.RED_ZONE}`,
       `${below(LIMIT)}; ${base}; i32.load`,
       `${below(LIMIT)}; ${base}; i32.load ${L.HOME_VMA_BYTES}`,
-      `${changed('i64.const 4', 'i64.const 0')}; local.get 0; i32.load`,
-      `${changed('i64.gt_u', 'i64.lt_u')}; local.get 0; i32.load`,
-      `${changed('i64.extend_i32_u', 'i64.extend_i32_s')}; local.get 0; i32.load`,
       `${changed('i32.const 4', 'i32.const 1')}; local.get 0; i32.load`,
-      `${changed(`i64.load32_u ${L.HOME_LAST_READ_LENGTH}`, `i64.load32_u ${L.HOME_END_MS}`)}; local.get 0; i32.load`,
+      `${changed('i32.const 4', 'i32.const 0x104')}; local.get 0; i32.load 4`,
+      `${changed('local.get 0', 'local.get 0; i32.const 8; i32.sub')}; local.get 0; i32.load 0x1000`,
+      `${changed(`call ${FUNCTIONS.checkRead}`, 'drop; drop; drop; i32.const 0')}; local.get 0; i32.load`,
+      `${translate(0, 0, 4, false).replace(String(LIMIT), String(2 * LIMIT))}; i32.load ${H}`,
+      `${translate(0, 0, 4, false)}; i32.load ${H + L.RED_ZONE}`,
+      `${translate(0, 0, 4, false)}; i32.const ${H}; i32.sub; i32.load`,
       `${checkVma(0, 4, false)}; local.get 0; local.get 1; i32.store; i32.const 0`,
       `${checkVma(0, 1, true)}; local.get 0; i64.const -1; i64.store; i32.const 0`,
-      `${callCheck(0, 4, false)}; local.get 0; local.get 1; i32.store; i32.const 0`,
+      `${callCheck(0, 4, false)}; local.get 1; i32.store; i32.const 0`,
       `local.get 0; local.get 0; local.get 1; memory.fill 0; i32.const 0`,
     ]) {
       assert.notEqual(harm(text), undefined, text);

@@ -13,7 +13,7 @@ import {
   PAGE_SIZE,
 } from '../../core/layout.ts';
 import { guardModule } from '../../src/guard/guard.ts';
-import { type GuardedModule, type HomeLayout, INIT_EXPORT } from '../../src/guard/types.ts';
+import { type GuardedModule, type GuardOptions, type HomeLayout, INIT_EXPORT } from '../../src/guard/types.ts';
 import {
   exportedFunction,
   type Guest,
@@ -72,10 +72,16 @@ function withBase(guarded: GuestFunction, base: number): GuestFunction {
 }
 
 /** Guards a module with the guard's defaults, as deploying does, and initialises it in a new home. */
-export function guardedGuest(bytes: Uint8Array, makeImports: MakeImports, space: AddressSpace): Guest {
+export function guardedGuest(
+  bytes: Uint8Array,
+  makeImports: MakeImports,
+  space: AddressSpace,
+  options: Pick<GuardOptions, 'maskAddresses'> = {},
+): Guest {
   const slot = guestSlot();
   const { functions } = makeImports(slot.get);
-  const guarded = guardModule(bytes, { imports: new Map([...functions].map(([name, { type }]) => [name, type])) });
+  const imports = new Map([...functions].map(([name, { type }]) => [name, type]));
+  const guarded = guardModule(bytes, { ...options, imports });
   return slot.set(instantiateGuarded(guarded, importObject(functions), space));
 }
 

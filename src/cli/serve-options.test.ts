@@ -17,6 +17,7 @@ const DEFAULTS = {
   responseBytesMax: 2 ** 28,
   logBytesMax: 65_536,
   argBufBytesMax: 2 ** 30,
+  maskAddresses: false,
 };
 
 test('what the worker server gets: defaults, but for what it chooses itself', () => {
@@ -28,7 +29,7 @@ test('each option arrives under the name that the worker server has for it', () 
   const options = parse(
     ...['--executors', '3', '--orchestrators', '2', '--queue-bound', '4', '--spin-us', '0', '--outstanding-max', '5'],
     ...['--queue-delay-ms', '0', '--stacks-max', '6', '--response-limit', '1KiB', '--log-limit', '0'],
-    ...['--argbuf-limit', '1MiB', '--grace-ms', '0'],
+    ...['--argbuf-limit', '1MiB', '--grace-ms', '0', '--mask-addresses'],
   );
   assert.deepEqual(dispatchOptions(options), {
     executors: 3,
@@ -41,6 +42,7 @@ test('each option arrives under the name that the worker server has for it', () 
     responseBytesMax: 1024,
     logBytesMax: 0,
     argBufBytesMax: 2 ** 20,
+    maskAddresses: true,
   });
   assert.equal(options.graceMs, 0);
 });

@@ -25,6 +25,7 @@ export interface ServeOptions {
   readonly responseLimit: number;
   readonly logLimit: number;
   readonly argbufLimit: number;
+  readonly maskAddresses?: boolean;
   readonly logLevel: LogThreshold;
   readonly logFormat?: LogFormat;
   readonly accessLog?: boolean;
@@ -46,6 +47,7 @@ export function dispatchOptions(options: ServeOptions): DispatchOptions {
     responseBytesMax: options.responseLimit,
     logBytesMax: options.logLimit,
     argBufBytesMax: options.argbufLimit,
+    maskAddresses: options.maskAddresses === true,
   };
 }
 
@@ -74,6 +76,7 @@ function addBasicOptions(command: Command): void {
     .addOption(data.default('.jord'))
     .addOption(tokenOption('who has it may manage functions from anywhere; without one, programs on this machine may'))
     .option('--demo', 'deploy the demo functions')
+    .option('--mask-addresses', 'also mask the addresses of functions, against processors that guess a check wrong')
     .addOption(grace.env('JORD_GRACE_MS').default(10_000).argParser(parseNumberWithin(0, DURATION_MS_MAX)));
 }
 

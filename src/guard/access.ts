@@ -50,23 +50,32 @@
  *       refused. So if it passes, e = t + o' exactly. ✓
  *     - address: a = t - H mod 2^32. If it passes, t = e - o' >= 2^31 - 2^29 > H, so a = t - H and
  *       a + d = t - H + o' + H = e. ✓
- *     Emitted: e replaces t in the temporary, and a = e - (o' + H) mod 2^32, the same a. jord:check-read or jord:check-write
- *     asks the question, grants included, and returns only if the answer is yes; otherwise it records the fault and traps. When
- *     it returns, HOME_LAST_… hold where v's VMA starts, S, and its length N: VTE.end - S. PrivLib makes N 0 whenever this
- *     PD loses anything, so while N > 0, [S, S + N) is in a VMA that is permitted, and S + N <= 2^32 - 2^24. Inline is only the
- *     question whether (e - S mod 2^32) + s <= N, in 64 bits, so without another wrap. If so, e - S mod 2^32 <= N - s, and
- *     e = S + that, since the sum is below 2^32: [e, e + s) is in the VMA. If not, the function is called: N is 0, or the access
- *     is to another VMA, or to none. This is what the paper has its VMA look-aside buffer for. Measured against the look-up
- *     inline, for accesses to ArgBufs: 2.7 times as long as unguarded, not 3.8; and with less code, 1.60 times, not 1.73, for
- *     applications, whose accesses all go to the home.
+ *     jord:check-read or jord:check-write asks the question, grants included, and returns e only if the answer is yes; otherwise
+ *     the fault is recorded, and it traps. First it asks whether the bytes are in the VMA that was looked up last, which the header
+ *     has: where it starts, S, and its length N. PrivLib makes N 0 whenever this PD loses anything, so while N > 0, [S, S + N) is in
+ *     a VMA that is permitted, and S + N <= 2^32 - 2^24. If (e - S mod 2^32) + s <= N, in 64 bits, so without another wrap, then
+ *     e - S mod 2^32 <= N - s, and e = S + that, since the sum is below 2^32: [e, e + s) is in the VMA. If not, jord:look-up-…
+ *     finds the VTE, and leaves S and N of it. This is what the paper has its VMA look-aside buffer for.
+ *
+ * Groups. Accesses with offsets o1, o2, … of one pointer t, all near (case 1), that nothing comes between but what computes,
+ *     share a check: of [t + low, t + high), low the least offset and high the greatest o + s, for writing if one of them writes,
+ *     and they share an address. In the home arm each is proven by itself. In the VMA arm e = t + low, s = high - low <= 255, and
+ *     what was said of e and o' = low gives t + low = e exactly; so t + o = e + (o - low) is inside. VTEs that may be written may be
+ *     read as far, so one check of both kinds is enough. If it fails, one of the accesses would have.
+ *
+ * The stack. A pointer that was computed from the stack pointer has case 1 only: home, or a fault. After that its address is
+ *     good for as long as the pointer is, whatever is called: where the home is does not change.
+ *
+ * Masks, where layout.addressMask = L - 1, L a power of two. In the home arm t < L, so t & (L - 1) = t. In case 2 t + o < L, and
+ *     B + ((t + o) & (L - 1)) is accessed at H. In the VMA arm e is computed again from S and N, see `emitMasked`.
  *
  * Marks. In the home arm of a write the byte (t + m) >>> chunkShift of the dirty map becomes 1, at B + mapOffset + it. m is 0
  * where o + s <= 1 + RESTORED_BEHIND, and o otherwise. t + m < L + R, so it is below mapSize. With a marked chunk the
- * RESTORED_BEHIND bytes behind it are restored, and t + m is in the chunk: so all of the write is.
+ * RESTORED_BEHIND bytes behind it are restored, and t + m is in the chunk: so all of the write is. For a group, marks stand at most a chunk
+ * apart, up to the one that covers its last byte: what lies between two of them is in the chunk of one or the other.
  *
- * Every temporary is set before it is read, within what one access emits; value operands are set aside before the guard
- * and put back behind it, so the order of evaluation is the function's. No instruction between guard and access can
- * change a permission on this thread.
+ * Which pointers have been translated, checked and marked, is known in translated.ts. What was checked is good until the next call,
+ * the rest until the pointer changes. Every temporary is set before it is read, within what one access emits.
  */
 import {
   ACCESS_ATOMIC,
@@ -88,6 +97,7 @@ import {
   HOME_LAST_WRITE_LENGTH,
   HOME_LAST_WRITE_START,
   MEMORY_LIMIT_MAX,
+  NULL_VTE,
   PERMISSION_READ_WRITE,
   RED_ZONE,
   RESTORED_BEHIND,
@@ -98,7 +108,7 @@ import {
   VTE_START,
   VTE_WRITE_END,
 } from '../../core/layout.ts';
-import { ADDED_CHECK_READ, ADDED_CHECK_WRITE } from './added.ts';
+import { ADDED_CHECK_READ, ADDED_CHECK_WRITE, ADDED_LOOK_UP_READ, ADDED_LOOK_UP_WRITE, ADDED_REFUSE } from './added.ts';
 import {
   BLOCK_EMPTY,
   BLOCK_I32,
@@ -141,8 +151,9 @@ import {
   OP_I64_GT_U,
   OP_I64_LOAD,
   OP_I64_LOAD32_U,
+  OP_I64_SHR_S,
   OP_I64_SHR_U,
-  OP_IF,
+  OP_I64_SUB,
   OP_SELECT,
   OP_UNREACHABLE,
 } from './opcodes.ts';
@@ -169,10 +180,12 @@ function secondNeed(type: ValueType): number {
 
 /** Temporaries that `emitAccess` needs for this access. */
 export function accessNeeds(access: Access): number {
-  if (access.kind === 'wait') return NEED_POINTER;
-  const [first, second] = access.operands;
-  const operands = (first === undefined ? 0 : valueNeed(first)) | (second === undefined ? 0 : secondNeed(second));
-  return NEED_POINTER | operands;
+  return NEED_POINTER | (access.kind === 'wait' ? 0 : operandNeeds(access));
+}
+
+/** Temporaries that `setOperandsAside` needs. */
+export function operandNeeds({ operands: [first, second] }: Access): number {
+  return (first === undefined ? 0 : valueNeed(first)) | (second === undefined ? 0 : secondNeed(second));
 }
 
 /** What the algebra above takes for granted of a layout. */
@@ -187,15 +200,20 @@ export function checkLayout(layout: HomeLayout): void {
   if (!holds) throw new Error('the guard cannot work with this home layout');
 }
 
-/** Access codes are below this. */
-const ACCESS_CODES = 2 * ACCESS_ATOMIC;
-
-/** HOME_FAULT_ACCESS of an access. */
-function accessCode(access: Access): number {
-  return access.sizeBytes | (access.write ? ACCESS_WRITE : 0) | (access.atomic ? ACCESS_ATOMIC : 0);
+/** Bytes of a VMA that are checked together, from a pointer on: [pointer + low, pointer + high), not more than 255 of them. */
+export interface CheckedRange {
+  low: number;
+  high: number;
+  /** HOME_FAULT_ACCESS without the size. */
+  flags: number;
 }
 
-/** The access of instruction `opcode`; its operands are on the stack. `lane` is undefined for those without one. */
+/** Flags of HOME_FAULT_ACCESS. */
+export function accessFlags(access: Access): number {
+  return (access.write ? ACCESS_WRITE : 0) | (access.atomic ? ACCESS_ATOMIC : 0);
+}
+
+/** The access of instruction `opcode`, whose operands and pointer are on the stack. `lane` is undefined for those without one. */
 export function emitAccess(
   e: Emitter,
   opcode: number,
@@ -208,58 +226,129 @@ export function emitAccess(
     emitWait(e, access, offset);
     return;
   }
+  setOperandsAside(e, access);
+  emitStackPointer(e, access, offset);
+  putOperandsBack(e, access);
+  emitAt(e, opcode, offset - foldedOffset(e.layout, access, offset), alignment, lane);
+}
+
+export function setOperandsAside(e: Emitter, access: Access): void {
   const [first, second] = access.operands;
   if (second !== undefined) e.set(e.temporary(secondNeed(second)));
   if (first !== undefined) e.set(e.temporary(valueNeed(first)));
-  const remaining = emitGuard(e, access, offset);
+}
+
+export function putOperandsBack(e: Emitter, access: Access): void {
+  const [first, second] = access.operands;
   if (first !== undefined) e.get(e.temporary(valueNeed(first)));
   if (second !== undefined) e.get(e.temporary(secondNeed(second)));
-  e.memory(opcode, alignment, remaining);
+}
+
+/** The instruction itself, at an address that stands for the pointer. */
+export function emitAt(e: Emitter, opcode: number, offset: number, alignment: number, lane: number | undefined): void {
+  e.memory(opcode, alignment, offset + e.layout.headerSize);
   if (lane !== undefined) e.op(lane);
 }
 
-/** Takes a pointer from the stack and leaves an address; returns the static offset (d) to access it with. */
-function emitGuard(e: Emitter, access: Access, offset: number): number {
-  const { memoryLimit, headerSize } = e.layout;
-  const near = offset + access.sizeBytes <= RED_ZONE;
-  if (near) {
-    // The same bytes for all accesses of a function with the same code and offset.
-    const key = ((offset + 1) * ACCESS_CODES) | accessCode(access);
-    if (!e.repeat(key)) {
-      const mark = e.mark();
-      emitArms(e, access, offset, memoryLimit);
-      e.remember(key, mark);
-    }
-    return offset + headerSize;
-  }
-  if (offset < memoryLimit) {
-    emitArms(e, access, offset, memoryLimit - offset);
-    return offset + headerSize;
-  }
-  emitSaturatingAdd(e, e.temporary(NEED_POINTER), offset);
-  emitVmaArm(e, access, 0);
-  return headerSize;
+/**
+ * How much of an access's offset goes into the address of a pointer on the stack: all of it where the address is not that of the
+ * pointer itself (case 3), or where it must be masked with the offset (case 2).
+ */
+export function foldedOffset(layout: HomeLayout, access: Access, offset: number): number {
+  const isNear = offset + access.sizeBytes <= RED_ZONE;
+  return !isNear && (layout.addressMask !== 0 || offset >= layout.memoryLimit) ? offset : 0;
 }
 
-/** Cases 1 and 2: home when the pointer on the stack is below `end`. */
-function emitArms(e: Emitter, access: Access, offset: number, end: number): void {
+/** Takes a pointer from the stack and leaves an address for it and `foldedOffset`. */
+export function emitStackPointer(e: Emitter, access: Access, offset: number): void {
   const pointer = e.temporary(NEED_POINTER);
-  e.tee(pointer);
-  e.i32(end);
+  const isNear = offset + access.sizeBytes <= RED_ZONE;
+  if (!isNear && offset >= e.layout.memoryLimit) {
+    emitSaturatingAdd(e, pointer, offset);
+    emitVmaArm(e, pointer, { low: 0, high: access.sizeBytes, flags: accessFlags(access) }, 0);
+    return;
+  }
+  e.set(pointer);
+  const marks = access.write ? [markOffset(offset, offset + access.sizeBytes)] : [];
+  const range = { low: offset, high: offset + access.sizeBytes, flags: accessFlags(access) };
+  const end = isNear ? e.layout.memoryLimit : e.layout.memoryLimit - offset;
+  emitTranslation(e, pointer, range, marks, end, foldedOffset(e.layout, access, offset));
+}
+
+/** Cases 1 and 2: leaves the address of the pointer in a local, which is in the home when it is below `end`, and of `offset`. */
+export function emitTranslation(
+  e: Emitter,
+  pointer: number,
+  range: CheckedRange,
+  marks: readonly number[],
+  end: number = e.layout.memoryLimit,
+  offset = 0,
+): void {
+  e.get(pointer);
+  if (end === e.layout.memoryLimit) e.limit();
+  else e.i32(end);
   e.op(OP_I32_LT_U);
   e.if(BLOCK_I32, HINT_LIKELY);
-  if (access.write) emitMark(e, pointer, isMarkedByPointer(offset, access.sizeBytes) ? 0 : offset);
+  emitMarks(e, pointer, marks);
+  emitHomeAddress(e, pointer, offset);
+  e.op(OP_ELSE);
+  emitVmaArm(e, pointer, range, offset);
+  e.op(OP_END);
+}
+
+/** Leaves the address of pointer + offset in the home. */
+function emitHomeAddress(e: Emitter, pointer: number, offset: number): void {
+  const { addressMask } = e.layout;
   e.get(e.base);
   e.get(pointer);
-  e.op(OP_I32_ADD);
-  e.op(OP_ELSE);
   if (offset !== 0) {
-    e.get(pointer);
     e.i32(offset);
     e.op(OP_I32_ADD);
-    e.set(pointer);
   }
-  emitVmaArm(e, access, offset);
+  if (addressMask !== 0) {
+    e.i32(addressMask);
+    e.op(OP_I32_AND);
+  }
+  e.op(OP_I32_ADD);
+}
+
+/** The same for a pointer into the stack, which is in the home or faults. */
+export function emitStackTranslation(e: Emitter, pointer: number, range: CheckedRange, marks: readonly number[]): void {
+  e.get(pointer);
+  e.limit();
+  e.op(OP_I32_LT_U);
+  e.if(BLOCK_EMPTY, HINT_LIKELY);
+  e.op(OP_ELSE);
+  e.get(pointer);
+  if (range.low !== 0) {
+    e.i32(range.low);
+    e.op(OP_I32_ADD);
+  }
+  e.i32((range.high - range.low) | range.flags);
+  e.callAdded(ADDED_REFUSE);
+  e.op(OP_UNREACHABLE);
+  e.op(OP_END);
+  emitMarks(e, pointer, marks);
+  emitHomeAddress(e, pointer, 0);
+}
+
+/** Body of jord:refuse, (e, access, base): the access is a fault. */
+export function emitRefuse(e: Emitter): void {
+  emitFault(e, FAULT_ACCESS, 0, () => e.get(1));
+}
+
+/** What a pointer that has been translated lacks: marks if it is in the home, a check if it is in a VMA. */
+export function emitMore(e: Emitter, pointer: number, range: CheckedRange | undefined, marks: readonly number[]): void {
+  e.get(pointer);
+  e.limit();
+  e.op(OP_I32_LT_U);
+  e.if(BLOCK_EMPTY, HINT_LIKELY);
+  emitMarks(e, pointer, marks);
+  if (range !== undefined) {
+    e.op(OP_ELSE);
+    emitCheckCall(e, pointer, range);
+    e.op(OP_DROP);
+  }
   e.op(OP_END);
 }
 
@@ -276,10 +365,18 @@ function emitSaturatingAdd(e: Emitter, pointer: number, offset: number): void {
   e.set(pointer);
 }
 
-/** Whether the mark of a write's pointer covers the write: it is good for so many bytes behind the pointer's chunk. */
-function isMarkedByPointer(offset: number, sizeBytes: number): boolean {
-  return offset + sizeBytes <= 1 + RESTORED_BEHIND;
+/** Marks of a pointer that is known to be in the home. */
+export function emitMarks(e: Emitter, pointer: number, marks: readonly number[]): void {
+  for (const offset of marks) emitMark(e, pointer, offset);
 }
+
+/** Where to mark for a write of [pointer + low, pointer + high): at the pointer if a mark there covers it. */
+export function markOffset(low: number, high: number): number {
+  return high <= MARKED_BYTES ? 0 : low;
+}
+
+/** Bytes that a mark covers, from where it is made. */
+export const MARKED_BYTES = 1 + RESTORED_BEHIND;
 
 /** The mark of pointer + offset in the home. */
 function emitMark(e: Emitter, pointer: number, offset: number): void {
@@ -296,46 +393,88 @@ function emitMark(e: Emitter, pointer: number, offset: number): void {
   e.memory(OP_I32_STORE8, 0, e.layout.mapOffset);
 }
 
-/** Checks e, which the pointer temporary holds, and leaves a = e - (offset + H). */
-function emitVmaArm(e: Emitter, access: Access, offset: number): void {
-  const code = accessCode(access);
-  if (!e.repeat(code)) {
-    const mark = e.mark();
-    emitVmaCheck(e, access, code);
-    e.remember(code, mark);
-  }
-  e.get(e.temporary(NEED_POINTER));
-  e.i32(offset + e.layout.headerSize);
+/** The mark of a place in the home that is a constant. */
+export function emitConstantMark(e: Emitter, place: number): void {
+  e.get(e.base);
+  e.i32(1);
+  e.memory(OP_I32_STORE8, 0, e.layout.mapOffset + (place >>> e.layout.chunkShift));
+}
+
+/** Checks a range of a VMA, and leaves the address that stands for pointer + offset. */
+function emitVmaArm(e: Emitter, pointer: number, range: CheckedRange, offset: number): void {
+  emitCheckCall(e, pointer, range);
+  e.i32(range.low - offset + e.layout.headerSize);
   e.op(OP_I32_SUB);
 }
 
-/** The bytes are the same for all accesses of a function with the same code. */
-function emitVmaCheck(e: Emitter, access: Access, code: number): void {
-  const pointer = e.temporary(NEED_POINTER);
+/** Leaves where the range begins. */
+function emitCheckCall(e: Emitter, pointer: number, { low, high, flags }: CheckedRange): void {
   e.get(pointer);
-  e.get(e.base);
-  e.load32(access.write ? HOME_LAST_WRITE_START : HOME_LAST_READ_START);
-  e.op(OP_I32_SUB);
-  e.op(OP_I64_EXTEND_I32_U);
-  e.op(OP_I64_CONST);
-  e.out.s32(access.sizeBytes);
-  e.op(OP_I64_ADD);
-  e.get(e.base);
-  e.memory(OP_I64_LOAD32_U, 2, access.write ? HOME_LAST_WRITE_LENGTH : HOME_LAST_READ_LENGTH);
-  e.op(OP_I64_GT_U);
-  e.op(OP_IF);
-  e.op(BLOCK_EMPTY);
-  e.get(pointer);
-  e.i32(code);
-  e.callAdded(access.write ? ADDED_CHECK_WRITE : ADDED_CHECK_READ);
-  e.op(OP_END);
+  if (low !== 0) {
+    e.i32(low);
+    e.op(OP_I32_ADD);
+  }
+  e.i32((high - low) | flags);
+  e.callAdded((flags & ACCESS_WRITE) !== 0 ? ADDED_CHECK_WRITE : ADDED_CHECK_READ);
 }
 
 /**
- * Body of jord:check-read and jord:check-write, (e, access, base): returns when the access of (access & 0xff) bytes at e
- * is allowed, grants included, and leaves its VMA in HOME_LAST_…; otherwise records the fault and traps.
+ * Body of jord:check-read and jord:check-write, (e, access, base) → e: returns only when the access of (access & 0xff) bytes at e
+ * is allowed. It is small so that V8 puts it in the place of calls that are made often.
  */
 export function emitCheck(e: Emitter, write: boolean): void {
+  const [address, access] = [0, 1];
+  emitIsElsewhere(e, address, access, write);
+  e.if(BLOCK_EMPTY, HINT_UNLIKELY);
+  e.get(address);
+  e.get(access);
+  e.callAdded(write ? ADDED_LOOK_UP_WRITE : ADDED_LOOK_UP_READ);
+  e.op(OP_END);
+  if (e.layout.addressMask === 0) e.get(address);
+  else emitMasked(e, write);
+}
+
+/**
+ * e again, computed: S + ((e - S) & m), m = ((e - S) + (s - 1) - N) >> 63 in 64 bits. That is all ones, since (e - S) + s <= N;
+ * where a processor has guessed otherwise, it is 0, and the address S.
+ */
+function emitMasked(e: Emitter, write: boolean): void {
+  const [address, access] = [0, 1];
+  const start = write ? HOME_LAST_WRITE_START : HOME_LAST_READ_START;
+  const distance = (): void => {
+    e.get(address);
+    e.get(e.base);
+    e.load32(start);
+    e.op(OP_I32_SUB);
+  };
+  distance();
+  distance();
+  e.op(OP_I64_EXTEND_I32_U);
+  e.get(access);
+  e.i32(0xff);
+  e.op(OP_I32_AND);
+  e.i32(1);
+  e.op(OP_I32_SUB);
+  e.op(OP_I64_EXTEND_I32_U);
+  e.op(OP_I64_ADD);
+  e.get(e.base);
+  e.memory(OP_I64_LOAD32_U, 2, write ? HOME_LAST_WRITE_LENGTH : HOME_LAST_READ_LENGTH);
+  e.op(OP_I64_SUB);
+  e.op(OP_I64_CONST);
+  e.out.s32(63);
+  e.op(OP_I64_SHR_S);
+  e.op(OP_I32_WRAP_I64);
+  e.op(OP_I32_AND);
+  e.get(e.base);
+  e.load32(start);
+  e.op(OP_I32_ADD);
+}
+
+/**
+ * Body of jord:look-up-read and jord:look-up-write, (e, access, base): the same by the VTE, grants included. Leaves the VMA in
+ * HOME_LAST_…, or records the fault and traps.
+ */
+export function emitLookUp(e: Emitter, write: boolean): void {
   const [address, access] = [0, 1];
   emitPermitted(e, address, write);
   e.get(address);
@@ -347,11 +486,46 @@ export function emitCheck(e: Emitter, write: boolean): void {
   e.load32(write ? VTE_WRITE_END : VTE_READ_END);
   e.op(OP_I32_LE_U);
   e.op(OP_I32_AND);
+  if (e.layout.addressMask !== 0) emitMaskEntry(e);
   e.op(OP_I32_EQZ);
   e.if(BLOCK_EMPTY, HINT_UNLIKELY);
   emitFault(e, FAULT_ACCESS, address, () => e.get(access));
   e.op(OP_END);
   emitRemember(e, write);
+}
+
+/** The entry becomes the null VTE if the answer on the stack, which stays there, is 0: by computing. */
+function emitMaskEntry(e: Emitter): void {
+  const answer = e.temporary(NEED_POINTER);
+  const entry = e.temporary(NEED_ENTRY);
+  e.tee(answer);
+  e.i32(0);
+  e.get(answer);
+  e.op(OP_I32_SUB);
+  e.get(entry);
+  e.i32(NULL_VTE);
+  e.op(OP_I32_SUB);
+  e.op(OP_I32_AND);
+  e.i32(NULL_VTE);
+  e.op(OP_I32_ADD);
+  e.set(entry);
+}
+
+/** Leaves whether some of the bytes are not in the VMA that was looked up last. */
+function emitIsElsewhere(e: Emitter, address: number, access: number, write: boolean): void {
+  e.get(address);
+  e.get(e.base);
+  e.load32(write ? HOME_LAST_WRITE_START : HOME_LAST_READ_START);
+  e.op(OP_I32_SUB);
+  e.op(OP_I64_EXTEND_I32_U);
+  e.get(access);
+  e.i32(0xff);
+  e.op(OP_I32_AND);
+  e.op(OP_I64_EXTEND_I32_U);
+  e.op(OP_I64_ADD);
+  e.get(e.base);
+  e.memory(OP_I64_LOAD32_U, 2, write ? HOME_LAST_WRITE_LENGTH : HOME_LAST_READ_LENGTH);
+  e.op(OP_I64_GT_U);
 }
 
 /** HOME_LAST_… become those of the VMA whose VTE is in the entry temporary. */
@@ -381,13 +555,17 @@ export function emitPermitted(e: Emitter, address: number, write: boolean): void
   e.load32(VTE_OWNER);
   e.get(e.base);
   e.op(OP_I32_EQ);
-  e.if(BLOCK_I32, HINT_LIKELY);
-  e.i32(1);
-  e.op(OP_ELSE);
+  // Masks must not depend on a branch.
+  const hasBranch = e.layout.addressMask === 0;
+  if (hasBranch) {
+    e.if(BLOCK_I32, HINT_LIKELY);
+    e.i32(1);
+    e.op(OP_ELSE);
+  }
   emitGranted(e, entry, write, GRANT_SHIFT_A, HOME_GRANT_TABLE_A);
   emitGranted(e, entry, write, GRANT_SHIFT_B, HOME_GRANT_TABLE_B);
   e.op(OP_I32_OR);
-  e.op(OP_END);
+  e.op(hasBranch ? OP_END : OP_I32_OR);
 }
 
 /** v = ((e >>> g) << 5) + (g >>> 32). One load reads both halves of g, so another thread cannot be seen half-way. */
@@ -459,5 +637,5 @@ function emitWait(e: Emitter, access: Access, offset: number): void {
   e.i32(offset);
   e.op(OP_I32_ADD);
   e.set(pointer);
-  emitFault(e, FAULT_ATOMIC_WAIT, pointer, () => e.i32(accessCode(access)));
+  emitFault(e, FAULT_ATOMIC_WAIT, pointer, () => e.i32(access.sizeBytes | accessFlags(access)));
 }

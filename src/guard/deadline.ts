@@ -1,7 +1,7 @@
 /*
  * The deadline check: what ends an invocation that does not end by itself, or that nobody wants any more.
  *
- *     if (HOME_DEADLINE_MS - now <= 0, signed, modulo 2^32)   hinted unlikely
+ *     if (HOME_DEADLINE_MS - now <= 0, signed, modulo 2^32)   hinted unlikely, or the opposite likely
  *       look closer:
  *         HOME_DEADLINE_MS = HOME_END_MS
  *         if (the invocation was cancelled)   record FAULT_CANCELLED in the header; unreachable
@@ -56,11 +56,13 @@ import {
   INVOCATION_CANCELLED,
 } from '../../core/layout.ts';
 import { ADDED_INTERRUPTED } from './added.ts';
-import { BLOCK_EMPTY, type Emitter, HINT_UNLIKELY } from './emit.ts';
+import { BLOCK_EMPTY, type Emitter, HINT_LIKELY, HINT_UNLIKELY } from './emit.ts';
 import {
+  OP_ELSE,
   OP_END,
   OP_I32_ATOMIC_LOAD,
   OP_I32_ATOMIC_STORE,
+  OP_I32_GT_S,
   OP_I32_LE_S,
   OP_I32_OR,
   OP_I32_SUB,
@@ -71,8 +73,10 @@ import {
 
 /** At the entry of a body. Leaves the stack as it is and needs no temporary. */
 export function emitEntryCheck(e: Emitter): void {
-  emitReached(e, HOME_DEADLINE_MS);
-  e.if(BLOCK_EMPTY, HINT_UNLIKELY);
+  emitLeft(e, HOME_DEADLINE_MS);
+  e.op(OP_I32_GT_S);
+  e.if(BLOCK_EMPTY, HINT_LIKELY);
+  e.op(OP_ELSE);
   e.callAdded(ADDED_INTERRUPTED);
   e.op(OP_END);
 }
@@ -125,11 +129,16 @@ function emitCancelled(e: Emitter): void {
 
 /** Leaves whether now is the time at an offset of the header, or later: 0 or 1. */
 function emitReached(e: Emitter, time: number): void {
+  emitLeft(e, time);
+  e.op(OP_I32_LE_S);
+}
+
+/** Leaves how much time is left until that at an offset of the header, and 0, to be compared. */
+function emitLeft(e: Emitter, time: number): void {
   e.get(e.base);
   e.load32(time);
   e.i32(0);
   e.load32(CONTROL_NOW_MS);
   e.op(OP_I32_SUB);
   e.i32(0);
-  e.op(OP_I32_LE_S);
 }

@@ -46,29 +46,15 @@ export const HINT_LIKELY = 1;
 export const BLOCK_EMPTY = 0x40;
 export const BLOCK_I32 = 0x7f;
 
-const PIECE_SLOTS = 256;
-const PIECE_WORDS = 4;
-
-function slotOf(key: number): number {
-  return (Math.imul(key, 0x9e3779b1) >>> 24) * PIECE_WORDS;
-}
-
-/** A place in a body, to remember what follows it. */
-export interface Mark {
-  readonly length: number;
-  readonly hintCount: number;
-}
-
 export class Emitter {
   readonly out: Writer;
   readonly layout: HomeLayout;
   readonly #addedFirst: number;
-  /** Local that holds `base`. */
+  /** Local that holds `base`, and the one that holds the memory limit, or -1: it is shorter than the constant. */
   base = 0;
+  #limit = -1;
   /** Local of each temporary, by the number of its bit; -1 when this body has not asked for it. */
   readonly temporaries: number[] = new Array(TEMPORARY_TYPES.length).fill(-1);
-  /** Pieces of this body that can be repeated, a hash table that forgets: key, start, end, and the hint's place or -1. */
-  readonly #pieces = new Int32Array(PIECE_SLOTS * PIECE_WORDS);
   hintOffsets = new Int32Array(1024);
   hintValues = new Uint8Array(1024);
   hintCount = 0;
@@ -84,8 +70,8 @@ export class Emitter {
   begin(base: number, firstLocal: number, needs: number): void {
     this.out.clear();
     this.base = base;
+    this.#limit = -1;
     this.hintCount = 0;
-    this.#pieces.fill(0);
     let next = firstLocal;
     for (let bit = 0; bit < TEMPORARY_TYPES.length; bit += 1) {
       const needed = (needs & (1 << bit)) !== 0;
@@ -126,6 +112,19 @@ export class Emitter {
     this.out.s32(value);
   }
 
+  /** Has the memory limit in a local from here on. */
+  holdLimit(local: number): void {
+    this.i32(this.layout.memoryLimit);
+    this.set(local);
+    this.#limit = local;
+  }
+
+  /** Leaves the memory limit. */
+  limit(): void {
+    if (this.#limit >= 0) this.get(this.#limit);
+    else this.i32(this.layout.memoryLimit);
+  }
+
   /** A load or store that the guard itself emits, naturally aligned. */
   memory(opcode: number, alignment: number, offset: number): void {
     this.out.opcode(opcode);
@@ -145,34 +144,6 @@ export class Emitter {
   callAdded(place: number): void {
     this.get(this.base);
     this.out.indexed(OP_CALL, this.#addedFirst + place);
-  }
-
-  /** Emits the piece of this body that is remembered under `key` (not 0) again; false when there is none. */
-  repeat(key: number): boolean {
-    const at = slotOf(key);
-    const pieces = this.#pieces;
-    if (pieces[at] !== key) return false;
-    const start = pieces[at + 1] ?? 0;
-    const hint = pieces[at + 3] ?? -1;
-    if (hint >= 0) this.#hintAt(this.out.length + hint, HINT_LIKELY);
-    this.out.repeat(start, pieces[at + 2] ?? 0);
-    return true;
-  }
-
-  /** Remembers what was emitted since `mark`, which must depend on nothing but `key`, with at most one hint, likely. */
-  remember(key: number, mark: Mark): void {
-    const at = slotOf(key);
-    const pieces = this.#pieces;
-    const hinted = this.hintCount > mark.hintCount;
-    if (this.hintCount > mark.hintCount + 1) throw new Error('a piece has more than one hint');
-    pieces[at] = key;
-    pieces[at + 1] = mark.length;
-    pieces[at + 2] = this.out.length;
-    pieces[at + 3] = hinted ? (this.hintOffsets[mark.hintCount] ?? 0) - mark.length : -1;
-  }
-
-  mark(): Mark {
-    return { length: this.out.length, hintCount: this.hintCount };
   }
 
   if(result: number, hint: number): void {

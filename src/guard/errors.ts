@@ -71,6 +71,12 @@ export function unproven(reason: string, offset: number, where: string): JordErr
   return refusal('MODULE_UNPROVEN', `The guarded module is not proven to be safe: ${reason}`, offset, where);
 }
 
+/** The same of the body of a function that the module had before. */
+export function unprovenBody(reason: string, offset: number, where: string, functionIndex: number): JordError {
+  const { message } = unproven(reason, offset, where);
+  return new JordError('MODULE_UNPROVEN', message, { offset, functionIndex });
+}
+
 export function tooLarge(what: string, count: number, most: number): JordError {
   return new JordError('MODULE_TOO_LARGE', `The module has ${count} ${what}; at most ${most} are allowed`, {
     count,

@@ -10,7 +10,7 @@ import type { Export, Import, Module, ModuleParts } from './module.ts';
 import { addedType, INIT_TYPE, type Plan, planModule, twin } from './plan.ts';
 import { refuseUnsupported } from './refuse.ts';
 import { FunctionRewriter } from './rewrite.ts';
-import { type GuardedModule, type GuardOptions, INIT_EXPORT, type ModuleExport } from './types.ts';
+import { type Alone, type GuardedModule, type GuardOptions, INIT_EXPORT, type ModuleExport } from './types.ts';
 import type { Writer } from './writer.ts';
 
 /**
@@ -31,7 +31,7 @@ export function guardModule(bytes: Uint8Array, options: GuardOptions): GuardedMo
   checkLayout(plan.layout);
   const hints = new HintWriter(moduleWriter(4096));
   const { bodies, gap } = codeWriter(copy.length);
-  rewriteBodies(module, plan, bodies, hints);
+  rewriteBodies(module, plan, bodies, hints, options.alone ?? new Set());
   const count = module.bodies.length + plan.added.length + 1;
   const dataCount = module.data.length > 0;
   return {
@@ -60,8 +60,8 @@ function invalidReason(bytes: Uint8Array<ArrayBuffer>): string {
   return 'V8 refuses it';
 }
 
-function rewriteBodies(module: Module, plan: Plan, bodies: Writer, hints: HintWriter): void {
-  const rewriter = new FunctionRewriter(module, plan, bodies, hints);
+function rewriteBodies(module: Module, plan: Plan, bodies: Writer, hints: HintWriter, alone: Alone): void {
+  const rewriter = new FunctionRewriter(module, plan, bodies, hints, alone);
   for (const [i, body] of module.bodies.entries()) rewriter.rewrite(module.importedFunctions + i, body);
   for (const [i, added] of plan.added.entries()) {
     rewriter.add(plan.addedFirst + i, added.type.parameters.length, added.needs, (e) => added.emit(e));

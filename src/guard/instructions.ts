@@ -59,23 +59,6 @@ export class InstructionList {
   }
 }
 
-/**
- * Stands in a list for a piece of code that was recognised as a whole, from its first byte on. a: which one, b: whatever who
- * recognised it wants to know again. No instruction has this number.
- */
-export const OP_PIECE = OPCODE_COUNT;
-
-/** Recognises pieces of code in a body that is decoded. */
-export interface Pieces {
-  /** Words a and b of the last match. */
-  a: number;
-  b: number;
-  /** If a piece begins at byte `position` (an instruction that `begins` says one can begin with), the byte behind it; otherwise -1. */
-  match(bytes: Uint8Array, position: number, end: number): number;
-  /** By opcode: 1 if a piece can begin with it. */
-  readonly begins: Uint8Array;
-}
-
 /** `where` describes the function, for messages. */
 export interface ExpressionContext {
   readonly typeCount: number;
@@ -87,13 +70,8 @@ const depthChanges = new Int8Array(OPCODE_COUNT);
 for (const opcode of [OP_BLOCK, OP_LOOP, OP_IF, OP_TRY, OP_TRY_TABLE]) depthChanges[opcode] = 1;
 for (const opcode of [OP_END, OP_DELEGATE]) depthChanges[opcode] = -1;
 
-/** Decodes instructions up to and including the `end` that closes the expression; `pieces` stay together, if there are any. */
-export function decodeExpression(
-  reader: Reader,
-  list: InstructionList,
-  context: ExpressionContext,
-  pieces?: Pieces,
-): void {
+/** Decodes instructions up to and including the `end` that closes the expression. */
+export function decodeExpression(reader: Reader, list: InstructionList, context: ExpressionContext): void {
   const { bytes, end } = reader;
   let { words } = list;
   let position = reader.position;
@@ -110,17 +88,6 @@ export function decodeExpression(
       position = reader.position;
     }
     words[at + WORD_OFFSET] = start;
-    if (pieces !== undefined && pieces.begins[opcode] === 1) {
-      const behind = pieces.match(bytes, start, end);
-      if (behind >= 0) {
-        words[at] = OP_PIECE;
-        words[at + WORD_A] = pieces.a;
-        words[at + WORD_B] = pieces.b;
-        position = behind;
-        at += WORDS;
-        continue;
-      }
-    }
     words[at] = opcode;
     const kind = immediates[opcode] as number; // as is every opcode
     if (kind !== IMMEDIATE_NONE) {

@@ -30,7 +30,9 @@ export function planHome(module: Module, options: GuardOptions): HomePlan {
       `The module's mutable globals and data segments take ${globalsSize} bytes of a home's header; at most ${LIMITS.headerGlobalsBytes} are allowed`,
     );
   }
-  const memoryLimit = chooseMemoryLimit(module, options);
+  const limit = chooseMemoryLimit(module, options);
+  const isMasked = options.maskAddresses === true && limit > 0;
+  const memoryLimit = isMasked ? 2 ** Math.ceil(Math.log2(limit)) : limit;
   const chunkShift = chooseChunkShift(memoryLimit);
   const mapOffset = HOME_GLOBALS + globalsSize;
   const mapSize = roundUp(Math.ceil((memoryLimit + RED_ZONE) / 2 ** chunkShift), 128);
@@ -38,8 +40,9 @@ export function planHome(module: Module, options: GuardOptions): HomePlan {
   const layout: HomeLayout = {
     headerSize,
     memoryLimit,
+    addressMask: isMasked ? memoryLimit - 1 : 0,
     memoryInitialPages: module.memories[0]?.minimum ?? 0,
-    memoryMaximumPages: memoryLimit / PAGE_SIZE,
+    memoryMaximumPages: limit / PAGE_SIZE,
     chunkShift,
     mapOffset,
     mapSize,

@@ -1,11 +1,14 @@
 /** Where the parts of a module are after the guard: types, globals, added functions. Function indices stay. */
-import { emitCheck } from './access.ts';
+import { PAGE_SIZE } from '../../core/layout.ts';
+import { emitCheck, emitLookUp, emitRefuse } from './access.ts';
 import { emitCopy, emitEnd, emitFill, emitGrow, emitInitSegment, emitRange } from './bulk.ts';
 import { emitInterrupted } from './deadline.ts';
 import { type Emitter, NEED_ENTRY, NEED_GRANULE, NEED_POINTER } from './emit.ts';
 import { malformed } from './errors.ts';
 import { planHome } from './layout.ts';
 import type { Module } from './module.ts';
+import { OP_I32_CONST } from './opcodes.ts';
+import { Reader } from './reader.ts';
 import type { FunctionType, GuardOptions, HomeLayout } from './types.ts';
 
 /** A function that the guard adds; its last parameter is `base`. */
@@ -26,6 +29,8 @@ export interface Plan {
   readonly globalIndices: readonly number[];
   /** Offset in the header of the first data segment's flag. */
   readonly segmentFlags: number;
+  /** The global that holds the stack pointer, or -1. */
+  readonly stackPointer: number;
   /**
    * The module's types, which blocks and tags keep, then for each the twin that functions have: one i32 more at the end.
    * Then the types of the added functions.
@@ -58,10 +63,23 @@ export function planModule(module: Module, options: GuardOptions): Plan {
     globalSlots,
     globalIndices,
     segmentFlags,
+    stackPointer: stackPointerOf(module),
     types: [...module.types, ...module.types.map(withBase), ...ADDED_TYPES],
     addedFirst: module.functions.length,
-    added: addedFunctions(module.data.length, segmentFlags),
+    added: addedFunctions(module.data.length, segmentFlags, layout),
   };
+}
+
+/**
+ * The global that is the stack pointer, or -1: linkers for C and its like make it the first of all, mutable, and begin with an
+ * address of the initial memory.
+ */
+function stackPointerOf(module: Module): number {
+  const first = module.globals[0];
+  const pages = module.memories[0]?.minimum ?? 0;
+  if (first === undefined || first.type !== 'i32' || !first.mutable || first.initial[0] !== OP_I32_CONST) return -1;
+  const start = new Reader(first.initial, 1, first.initial.length).s32();
+  return start > 0 && start <= pages * PAGE_SIZE ? 0 : -1;
 }
 
 const I32_2: FunctionType = { parameters: ['i32', 'i32'], results: ['i32'] };
@@ -74,11 +92,15 @@ export const INIT_TYPE: FunctionType = VOID_1;
 const ADDED_TYPES: readonly FunctionType[] = [I32_2, I32_3, VOID_1, VOID_3, VOID_4];
 
 /** `jord:init` is not among them, since it needs the plan. */
-function addedFunctions(segmentCount: number, segmentFlags: number): readonly AddedFunction[] {
+function addedFunctions(segmentCount: number, segmentFlags: number, layout: HomeLayout): readonly AddedFunction[] {
   const entry = NEED_ENTRY | NEED_GRANULE;
+  const lookUp = entry | (layout.addressMask === 0 ? 0 : NEED_POINTER);
   const fixed: readonly AddedFunction[] = [
-    { name: 'jord:check-read', type: VOID_3, needs: entry, emit: (e) => emitCheck(e, false) },
-    { name: 'jord:check-write', type: VOID_3, needs: entry, emit: (e) => emitCheck(e, true) },
+    { name: 'jord:check-read', type: I32_3, needs: 0, emit: (e) => emitCheck(e, false) },
+    { name: 'jord:check-write', type: I32_3, needs: 0, emit: (e) => emitCheck(e, true) },
+    { name: 'jord:look-up-read', type: VOID_3, needs: lookUp, emit: (e) => emitLookUp(e, false) },
+    { name: 'jord:look-up-write', type: VOID_3, needs: lookUp, emit: (e) => emitLookUp(e, true) },
+    { name: 'jord:refuse', type: VOID_3, needs: 0, emit: emitRefuse },
     { name: 'jord:readable-end', type: I32_2, needs: entry, emit: (e) => emitEnd(e, false) },
     { name: 'jord:writable-end', type: I32_2, needs: entry, emit: (e) => emitEnd(e, true) },
     { name: 'jord:read-range', type: I32_3, needs: NEED_POINTER, emit: (e) => emitRange(e, false) },

@@ -2,8 +2,26 @@
  * Rewrites function bodies: the instruction list of each is walked twice, once to see what temporaries it needs (and
  * whether it does something that is refused), once to emit. Instructions that need no change are copied.
  */
-import { HOME_MEMORY_PAGES } from '../../core/layout.ts';
-import { accessNeeds, emitAccess, valueNeed } from './access.ts';
+import { ACCESS_WRITE, HOME_MEMORY_PAGES } from '../../core/layout.ts';
+import {
+  accessFlags,
+  accessNeeds,
+  type CheckedRange,
+  emitAccess,
+  emitAt,
+  emitConstantMark,
+  emitMarks,
+  emitMore,
+  emitStackPointer,
+  emitStackTranslation,
+  emitTranslation,
+  foldedOffset,
+  MARKED_BYTES,
+  markOffset,
+  putOperandsBack,
+  setOperandsAside,
+  valueNeed,
+} from './access.ts';
 import { ADDED_COPY, ADDED_FILL, ADDED_GROW, ADDED_INIT_SEGMENT } from './added.ts';
 import type { HintWriter } from './branch-hints.ts';
 import { emitDrop } from './bulk.ts';
@@ -21,14 +39,22 @@ import {
 } from './instructions.ts';
 import { type Body, describeFunction, type Module } from './module.ts';
 import {
+  type Access,
   accessOf,
   IMMEDIATE_MEMORY_LANE,
   immediates,
+  OP_BLOCK,
+  OP_BR,
   OP_BR_IF,
+  OP_BR_TABLE,
   OP_CALL,
   OP_CALL_INDIRECT,
+  OP_CATCH,
+  OP_CATCH_ALL,
   OP_DATA_DROP,
+  OP_DELEGATE,
   OP_ELEM_DROP,
+  OP_ELSE,
   OP_END,
   OP_F32_LOAD,
   OP_F32_STORE,
@@ -51,6 +77,8 @@ import {
   OP_MEMORY_INIT,
   OP_MEMORY_SIZE,
   OP_REF_FUNC,
+  OP_RETHROW,
+  OP_RETURN,
   OP_RETURN_CALL,
   OP_RETURN_CALL_INDIRECT,
   OP_TABLE_COPY,
@@ -58,14 +86,21 @@ import {
   OP_TABLE_GROW,
   OP_TABLE_INIT,
   OP_TABLE_SET,
+  OP_THROW,
+  OP_THROW_REF,
+  OP_TRY,
+  OP_TRY_TABLE,
+  OP_UNREACHABLE,
   OP_V128_LOAD,
   OP_V128_STORE,
   OPCODE_COUNT,
   opcodeName,
 } from './opcodes.ts';
 import { constantGlobal, globalSlot, type Plan, twin } from './plan.ts';
+import { FROM_ACCESS, FROM_CONSTANT, FROM_LOCAL, FROM_STACK, Pointers } from './pointers.ts';
 import { Reader } from './reader.ts';
-import type { ValueType } from './types.ts';
+import { NO_VALUE, TranslatedPointers } from './translated.ts';
+import type { Alone, FunctionType, ValueType } from './types.ts';
 import { readValueType, valueTypeByte } from './value-types.ts';
 import { Writer } from './writer.ts';
 
@@ -86,6 +121,7 @@ const REMOVE = 12;
 const REF_FUNC = 13;
 const REFUSE_TABLE_CHANGE = 14;
 const LOOP = 15;
+const FLOW = 16;
 
 const actions = new Uint8Array(OPCODE_COUNT);
 /** Temporaries of each access. */
@@ -102,6 +138,8 @@ setActions(GLOBAL_GET, [OP_GLOBAL_GET]);
 setActions(GLOBAL_SET, [OP_GLOBAL_SET]);
 setActions(BRANCH, [OP_IF, OP_BR_IF]);
 setActions(LOOP, [OP_LOOP]);
+setActions(FLOW, [OP_BLOCK, OP_ELSE, OP_END, OP_BR, OP_BR_TABLE, OP_RETURN, OP_UNREACHABLE, OP_THROW, OP_THROW_REF]);
+setActions(FLOW, [OP_RETHROW, OP_TRY, OP_TRY_TABLE, OP_CATCH, OP_CATCH_ALL, OP_DELEGATE]);
 setActions(MEMORY_SIZE, [OP_MEMORY_SIZE]);
 setActions(CALL_ADDED, [OP_MEMORY_GROW, OP_MEMORY_COPY, OP_MEMORY_FILL]);
 setActions(MEMORY_INIT, [OP_MEMORY_INIT]);
@@ -138,6 +176,17 @@ export function memoryForm(type: ValueType): MemoryForm {
   return form;
 }
 
+/** Instead of the local that holds a pointer translated. */
+const NOT_HELD = -1;
+const NOT_SEEN = -2;
+
+/** Comparisons in joining paths, by the number of instructions; what compilers make takes five at most. */
+const JOINS_PER_INSTRUCTION = 64;
+const JOINS_MIN = 20_000;
+
+/** From so many accesses on the memory limit is held in a local. */
+const LIMIT_SITES_MIN = 4;
+
 /** Local declarations of a body, as `count` groups in `bytes`. */
 interface Locals {
   readonly groups: number;
@@ -149,17 +198,30 @@ interface Locals {
 
 export class FunctionRewriter {
   readonly #module: Module;
+  readonly #alone: Alone;
   readonly #plan: Plan;
   readonly #out: Writer;
   readonly #hints: HintWriter;
   readonly #list = new InstructionList();
   readonly #emitter: Emitter;
   readonly #context: ExpressionContext;
+  readonly #pointers: Pointers;
+  readonly #translated = new TranslatedPointers();
+  /** For each local of the module that is a pointer the local that holds it translated, or NOT_HELD. */
+  #held = new Int32Array(256);
+  readonly #range: CheckedRange = { low: 0, high: 0, flags: 0 };
+  readonly #marks: number[] = [];
+  /** Where the open blocks begin. */
+  readonly #opened: number[] = [];
+  readonly #reader: Reader;
+  #parameterCount = 0;
+  #heldFirst = 0;
   /** The function at work, for messages. */
   #function = 0;
 
-  /** Bodies go to `out` with their sizes, hints to `hints`. */
-  constructor(module: Module, plan: Plan, out: Writer, hints: HintWriter) {
+  /** Bodies go to `out` with their sizes, hints to `hints`; functions in `alone` get each access guarded by itself. */
+  constructor(module: Module, plan: Plan, out: Writer, hints: HintWriter, alone: Alone) {
+    this.#alone = alone;
     this.#module = module;
     this.#plan = plan;
     this.#out = out;
@@ -167,6 +229,8 @@ export class FunctionRewriter {
     const body = new Writer(1 << 16, LIMITS.functionBytes, () => this.#bodyTooLarge());
     this.#emitter = new Emitter(body, plan.layout, plan.addedFirst);
     this.#context = { typeCount: module.types.length, where: () => this.#where() };
+    this.#pointers = new Pointers(module, plan.layout.memoryLimit, plan.stackPointer);
+    this.#reader = new Reader(module.bytes, 0, module.bytes.length);
   }
 
   #where(): string {
@@ -182,15 +246,22 @@ export class FunctionRewriter {
   /** Rewrites the body of one of the module's functions. */
   rewrite(index: number, body: Body): void {
     this.#function = index;
-    const { parameters } = this.#typeOf(index, body.start);
+    const { parameters, results } = this.#typeOf(index, body.start);
+    this.#parameterCount = parameters.length;
     const reader = new Reader(this.#module.bytes, body.start, body.end);
     const locals = this.#readLocals(reader);
     decodeExpression(reader, this.#list, this.#context);
     if (!reader.atEnd) throw malformed(`a body goes on behind its end (in ${this.#where()})`, reader.position);
+    const localCount = parameters.length + locals.count;
+    this.#refuseTableChanges();
+    this.#pointers.find(this.#list, localCount, results.length, this.#alone === 'all' || this.#alone.has(index));
     const { needs, hasCall } = this.#analyse();
-    this.#begin(parameters.length, locals, needs);
+    const held = this.#holdPointers(localCount);
+    const holdsLimit = this.#pointers.siteCount > LIMIT_SITES_MIN;
+    this.#begin(parameters.length, locals, needs, held + (holdsLimit ? 1 : 0));
+    if (holdsLimit) this.#emitter.holdLimit(this.#heldFirst + held);
     if (hasCall) emitEntryCheck(this.#emitter);
-    this.#emit(parameters.length, body.start);
+    this.#emit(body.start);
     this.#finish(index);
   }
 
@@ -199,13 +270,13 @@ export class FunctionRewriter {
     this.#function = index;
     const none: Locals = { groups: 0, start: 0, end: 0, count: 0 };
     // `base` is the last parameter, so there is one parameter less before it.
-    this.#begin(parameterCount - 1, none, needs);
+    this.#begin(parameterCount - 1, none, needs, 0);
     emit(this.#emitter);
     this.#emitter.op(OP_END);
     this.#finish(index);
   }
 
-  #typeOf(index: number, offset: number): { readonly parameters: readonly ValueType[] } {
+  #typeOf(index: number, offset: number): FunctionType {
     const type = this.#module.types[this.#module.functions[index] ?? -1];
     if (type === undefined) throw malformed(`function ${index} has no type`, offset);
     return type;
@@ -222,20 +293,53 @@ export class FunctionRewriter {
     return { groups, start, end: reader.position, count };
   }
 
-  /** Begins a body with `base` behind `parameterCount` parameters, and the temporaries behind the module's locals. */
-  #begin(parameterCount: number, locals: Locals, needs: number): void {
+  /**
+   * Gives each local that holds the pointer of more than one access a local for the address, numbered from 0 here. Returns
+   * how many there are.
+   */
+  #holdPointers(localCount: number): number {
+    const pointers = this.#pointers;
+    if (localCount > this.#held.length) this.#held = new Int32Array(2 * localCount);
+    const held = this.#held;
+    let count = 0;
+    // Only those that are used, however many are declared.
+    for (let site = 1; site < pointers.siteCount; site += 1) {
+      if (pointers.from(site) === FROM_LOCAL) held[pointers.source(site)] = NOT_SEEN;
+    }
+    for (let site = 1; site < pointers.siteCount; site += 1) {
+      if (pointers.from(site) !== FROM_LOCAL) continue;
+      const local = pointers.source(site);
+      if (held[local] === NOT_SEEN) held[local] = NOT_HELD;
+      else if (held[local] === NOT_HELD) {
+        held[local] = count;
+        count += 1;
+      }
+    }
+    return count;
+  }
+
+  /**
+   * Begins a body with `base` behind `parameterCount` parameters, and behind the module's locals the temporaries and `held`
+   * more of type i32.
+   */
+  #begin(parameterCount: number, locals: Locals, needs: number, held: number): void {
     const e = this.#emitter;
     const firstTemporary = parameterCount + 1 + locals.count;
     e.begin(parameterCount, firstTemporary, needs);
     const types = TEMPORARY_TYPES.filter((_, bit) => (needs & (1 << bit)) !== 0);
-    const count = firstTemporary + types.length;
+    this.#heldFirst = firstTemporary + types.length;
+    const count = this.#heldFirst + held;
     if (count > LIMITS.locals)
       throw tooLarge(`locals in ${this.#where()}, those of the guard included`, count, LIMITS.locals);
-    e.out.u32(locals.groups + types.length);
+    e.out.u32(locals.groups + types.length + (held > 0 ? 1 : 0));
     e.out.bytes(this.#module.bytes.subarray(locals.start, locals.end));
     for (const type of types) {
       e.out.u32(1);
       e.out.byte(valueTypeByte(type));
+    }
+    if (held > 0) {
+      e.out.u32(held);
+      e.out.byte(valueTypeByte('i32'));
     }
   }
 
@@ -246,27 +350,48 @@ export class FunctionRewriter {
     this.#hints.add(index, e.hintOffsets, e.hintValues, e.hintCount);
   }
 
-  /** Temporaries that the body needs, as NEED_ bits, and whether it calls. Refuses what a table does not allow. */
+  /** Temporaries that the body needs, as NEED_ bits, and whether it calls. */
   #analyse(): { readonly needs: number; readonly hasCall: boolean } {
     const { words, count } = this.#list;
     let needs = 0;
     let hasCall = false;
-    for (let at = 0; at < count * WORDS; at += WORDS) {
+    const pointers = this.#pointers;
+    for (let i = 0; i < count; i += 1) {
+      const at = i * WORDS;
       const opcode = words[at] as number; // at is inside the list
       const action = actions[opcode] as number; // as is every opcode
-      if (action === ACCESS) needs |= needsOf[opcode] as number;
+      if (action === ACCESS) needs |= this.#accessNeeds(opcode, i);
       else if (action === CALL) hasCall = true;
       else if (action === CALL_INDIRECT) {
         hasCall = true;
-        needs |= NEED_POINTER;
-      } else if (action === GLOBAL_SET)
-        needs |= this.#globalSetNeeds(words[at + WORD_A] ?? -1, words[at + WORD_OFFSET] ?? 0);
-      else if (action === REFUSE_TABLE_CHANGE) {
-        const construct = `${opcodeName(opcode)}, which changes a table at run time`;
-        throw unsupported(construct, words[at + WORD_OFFSET] ?? 0, this.#where());
+        if (pointers.hasBase[i] === 0) needs |= NEED_POINTER;
+      } else if (action === GLOBAL_SET) {
+        const need = this.#globalSetNeeds(words[at + WORD_A] ?? -1, words[at + WORD_OFFSET] ?? 0);
+        if (pointers.hasBase[i] === 0) needs |= need;
       }
     }
     return { needs, hasCall };
+  }
+
+  #refuseTableChanges(): void {
+    const { words, count } = this.#list;
+    for (let at = 0; at < count * WORDS; at += WORDS) {
+      const opcode = words[at] as number; // at is inside the list
+      if (actions[opcode] !== REFUSE_TABLE_CHANGE) continue;
+      const construct = `${opcodeName(opcode)}, which changes a table at run time`;
+      throw unsupported(construct, words[at + WORD_OFFSET] ?? 0, this.#where());
+    }
+  }
+
+  #accessNeeds(opcode: number, i: number): number {
+    const pointers = this.#pointers;
+    const site = pointers.accesses[i] as number; // one for each instruction
+    const all = needsOf[opcode] as number;
+    if (site === 0) return all;
+    const from = pointers.from(site);
+    if (from === FROM_ACCESS) return all;
+    if (from === FROM_LOCAL) return pointers.isLate(site) ? all & ~NEED_POINTER : 0;
+    return from === FROM_CONSTANT ? 0 : NEED_POINTER;
   }
 
   #globalSetNeeds(global: number, offset: number): number {
@@ -278,59 +403,256 @@ export class FunctionRewriter {
   }
 
   /** Instructions that stay as they are are copied in runs. */
-  #emit(parameterCount: number, bodyStart: number): void {
+  #emit(bodyStart: number): void {
     const { words, count } = this.#list;
     const { bytes } = this.#module;
+    const { leaves, bases } = this.#pointers;
     const e = this.#emitter;
     const hints = this.#module.branchHints.get(this.#function);
     let hint = 0;
+    this.#opened.length = 0;
+    this.#translated.begin(JOINS_MIN + JOINS_PER_INSTRUCTION * count);
     let run = words[WORD_OFFSET] as number; // at is inside the list, and one more offset is behind it
-    for (let at = 0; at < count * WORDS; at += WORDS) {
+    for (let i = 0; i < count; i += 1) {
+      const at = i * WORDS;
       const opcode = words[at] as number;
       const action = actions[opcode] as number;
-      if (action === COPY) continue;
+      const site = leaves[i] as number;
+      if (action === COPY && site === 0 && bases[i] === 0) continue;
       const start = words[at + WORD_OFFSET] as number;
       e.out.slice(bytes, run, start);
       run = words[at + WORDS + WORD_OFFSET] as number;
+      for (let rest = bases[i] as number; rest > 0; rest -= 1) e.get(e.base);
+      if (site !== 0 && this.#emitSource(opcode, words[at + WORD_A] as number, site)) continue;
       if (action === LOCAL) {
         const local = words[at + WORD_A] as number;
-        e.out.indexed(opcode, local < parameterCount ? local : local + 1);
+        e.out.indexed(opcode, this.#renumbered(local));
+        if (opcode !== OP_LOCAL_GET) this.#translated.set(local);
       } else if (action === BRANCH) {
         while (hints !== undefined && (hints.offsets[hint] ?? Infinity) < start - bodyStart) hint += 1;
         if (hints?.offsets[hint] === start - bodyStart) e.hint(hints.values[hint] ?? 0);
         run = start;
+        if (opcode === OP_IF) {
+          this.#opened.push(i);
+          this.#translated.openIf();
+        } else this.#translated.branch(words[at + WORD_A] as number);
       } else if (action === LOOP) {
         e.out.slice(bytes, start, run);
         emitLoopCheck(e);
+        const end = this.#pointers.ends[i] as number;
+        const isChanged = (local: number): boolean => this.#pointers.isSetBetween(local, i, end);
+        this.#opened.push(i);
+        this.#translated.openLoop(isChanged, this.#pointers.isCalledBetween(i, end));
+      } else if (action === FLOW) {
+        run = start;
+        this.#flow(opcode, words[at + WORD_A] as number, start, i);
+      } else if (action === COPY) {
+        run = start;
       } else {
-        this.#emitChanged(action, opcode, words[at + WORD_A] as number, words[at + WORD_B] as number, start);
+        this.#emitChanged(action, i, opcode, words[at + WORD_A] as number, words[at + WORD_B] as number, start);
+      }
+      if (site !== 0) {
+        const next = words[at + WORDS + WORD_OFFSET] as number;
+        e.out.slice(bytes, run, next);
+        run = next;
+        this.#emitStackPointer(site);
       }
     }
     e.out.slice(bytes, run, words[count * WORDS + WORD_OFFSET] as number);
   }
 
-  #emitChanged(action: number, opcode: number, a: number, b: number, start: number): void {
+  #renumbered(local: number): number {
+    return local < this.#parameterCount ? local : local + 1;
+  }
+
+  #flow(opcode: number, a: number, start: number, i: number): void {
+    const translated = this.#translated;
+    switch (opcode) {
+      case OP_BLOCK:
+        this.#opened.push(i);
+        translated.openBlock();
+        return;
+      case OP_TRY:
+        this.#opened.push(i);
+        translated.openTry();
+        return;
+      case OP_TRY_TABLE:
+        this.#branchClauses(start);
+        this.#opened.push(i);
+        translated.openBlock();
+        return;
+      case OP_ELSE:
+        translated.otherwise();
+        return;
+      case OP_CATCH:
+      case OP_CATCH_ALL:
+        translated.handle();
+        return;
+      case OP_END:
+      case OP_DELEGATE: {
+        const opened = this.#opened.pop() ?? -1;
+        translated.close((local) => this.#pointers.isSetBetween(local, opened, i));
+        return;
+      }
+      case OP_BR:
+        translated.branch(a);
+        break;
+      case OP_BR_TABLE:
+        this.#branchTable(start);
+    }
+    translated.leave();
+  }
+
+  #branchTable(start: number): void {
+    const reader = this.#reader;
+    reader.position = start + 1;
+    for (let rest = reader.u32() + 1; rest > 0; rest -= 1) this.#translated.branch(reader.u32());
+  }
+
+  /** The clauses of a try_table: exceptions go to blocks around it. */
+  #branchClauses(start: number): void {
+    const reader = this.#reader;
+    reader.position = start + 1;
+    reader.skipSigned(33);
+    for (let rest = reader.u32(); rest > 0; rest -= 1) {
+      if (reader.byte() < 2) reader.u32();
+      this.#translated.branchUnknown(reader.u32());
+    }
+  }
+
+  // Pointers.
+
+  /** At the instruction that leaves a pointer: true when an address was emitted in its place. */
+  #emitSource(opcode: number, a: number, site: number): boolean {
+    const pointers = this.#pointers;
+    const e = this.#emitter;
+    const from = pointers.from(site);
+    if (from === FROM_CONSTANT) {
+      e.get(e.base);
+      return true;
+    }
+    if (from !== FROM_LOCAL) return false;
+    if (opcode === OP_LOCAL_TEE) {
+      e.set(this.#renumbered(a));
+      this.#translated.set(a);
+    }
+    if (!pointers.isLate(site)) this.#emitLocalPointer(site);
+    return true;
+  }
+
+  #accessOf(site: number): { readonly access: Access; readonly offset: number } {
+    const at = this.#pointers.accessAt(site) * WORDS;
+    const access = accessOf(this.#list.words[at] ?? -1);
+    if (access === undefined) throw new Error('a site without an access');
+    return { access, offset: (this.#list.words[at + WORD_A] ?? 0) >>> 0 };
+  }
+
+  /** A pointer is on the stack, and will not be needed again. */
+  #emitStackPointer(site: number): void {
+    const { access, offset } = this.#accessOf(site);
+    this.#translated.replace(this.#pointers.kin(site), NO_VALUE);
+    emitStackPointer(this.#emitter, access, offset);
+  }
+
+  /** Leaves the address of the pointer in a local of the module, translated here or before. */
+  #emitLocalPointer(site: number): void {
+    const pointers = this.#pointers;
+    const translated = this.#translated;
+    const e = this.#emitter;
+    const { access, offset } = this.#accessOf(site);
+    const local = pointers.source(site);
+    const high = offset + access.sizeBytes;
+    const range = this.#range;
+    range.low = pointers.groupLow(site);
+    range.high = pointers.groupHigh(site);
+    const writeHigh = pointers.groupWriteHigh(site);
+    range.flags = accessFlags(access) | (writeHigh > 0 ? ACCESS_WRITE : 0);
+    const marks = this.#marks;
+    marks.length = 0;
+    const isStack = pointers.isStack(site);
+    const known = translated.find(pointers.value(site));
+    const entry = this.#usable(known, site, isStack);
+    if (entry >= 0) {
+      const isChecked = isStack || translated.isChecked(entry, range.low, range.high, writeHigh > 0);
+      if (access.write && !translated.isMarked(entry, offset, high)) {
+        this.#addMarks(offset, high);
+        translated.addMarked(entry, marks[0] ?? 0, (marks.at(-1) ?? 0) + MARKED_BYTES, e.layout.chunkShift);
+      }
+      if (!isChecked || marks.length > 0) {
+        translated.replace(pointers.kin(site), pointers.value(site));
+        if (isStack) emitMarks(e, this.#renumbered(local), marks);
+        else emitMore(e, this.#renumbered(local), isChecked ? undefined : range, marks);
+        if (!isChecked) translated.setChecked(entry, range.low, range.high, writeHigh > 0);
+      }
+      e.get(this.#heldFirst + (this.#held[translated.localOf(entry)] as number));
+      return;
+    }
+    translated.replace(pointers.kin(site), pointers.value(site));
+    if (isStack && pointers.writeHigh(site) > 0) this.#addMarks(0, pointers.writeHigh(site));
+    else if (writeHigh > 0) this.#addMarks(pointers.groupWriteLow(site), writeHigh);
+    if (isStack) emitStackTranslation(e, this.#renumbered(local), range, marks);
+    else emitTranslation(e, this.#renumbered(local), range, marks);
+    const held = this.#held[local] as number;
+    const isKept = known >= 0 && !translated.mayTranslateAgain(known);
+    if (held < 0 || isKept || translated.isPinned(local)) return;
+    e.tee(this.#heldFirst + held);
+    const added = translated.add(local, pointers.value(site), pointers.kin(site));
+    translated.setChecked(added, range.low, range.high, writeHigh > 0);
+    const last = marks.at(-1);
+    if (last !== undefined) translated.addMarked(added, marks[0] ?? 0, last + MARKED_BYTES, e.layout.chunkShift);
+  }
+
+  /**
+   * An entry if it can be used, or -1. Where addresses are masked, a mask is good for what was checked with it and nothing more, so
+   * what lacks a check or a mark is translated again.
+   */
+  #usable(entry: number, site: number, isStack: boolean): number {
+    if (entry < 0 || isStack || this.#plan.layout.addressMask === 0) return entry;
+    const pointers = this.#pointers;
+    const translated = this.#translated;
+    const { access, offset } = this.#accessOf(site);
+    const isWritten = pointers.groupWriteHigh(site) > 0;
+    const isChecked = translated.isChecked(entry, pointers.groupLow(site), pointers.groupHigh(site), isWritten);
+    const isMarked = !access.write || translated.isMarked(entry, offset, offset + access.sizeBytes);
+    return isChecked && isMarked ? entry : -1;
+  }
+
+  /** Marks that cover writes of [pointer + low, pointer + high): one, or one for each chunk and one more. */
+  #addMarks(low: number, high: number): void {
+    const marks = this.#marks;
+    const chunk = 2 ** this.#plan.layout.chunkShift;
+    let mark = markOffset(low, high);
+    marks.push(mark);
+    while (mark + MARKED_BYTES < high) {
+      mark = Math.min(mark + chunk, high - MARKED_BYTES);
+      marks.push(mark);
+    }
+  }
+
+  #emitChanged(action: number, i: number, opcode: number, a: number, b: number, start: number): void {
     const e = this.#emitter;
     const plan = this.#plan;
     switch (action) {
       case ACCESS:
-        this.#emitAccess(opcode, a >>> 0, b);
+        this.#emitAccess(i, opcode, a >>> 0, b);
         return;
       case CALL:
         e.get(e.base);
         e.out.indexed(opcode, this.#functionIndex(a, start));
+        this.#called(opcode === OP_CALL);
         return;
       case REF_FUNC:
         e.out.indexed(opcode, this.#functionIndex(a, start));
         return;
       case CALL_INDIRECT:
-        this.#emitCallIndirect(opcode, a, b, start);
+        this.#emitCallIndirect(i, opcode, a, b, start);
+        this.#called(opcode === OP_CALL_INDIRECT);
         return;
       case GLOBAL_GET:
         this.#emitGlobalGet(a, start);
         return;
       case GLOBAL_SET:
-        this.#emitGlobalSet(a, start);
+        this.#emitGlobalSet(i, a, start);
         return;
       case MEMORY_SIZE:
         e.get(e.base);
@@ -364,21 +686,50 @@ export class FunctionRewriter {
     return segment;
   }
 
-  #emitAccess(opcode: number, offset: number, b: number): void {
+  #called(returns: boolean): void {
+    if (returns) this.#translated.newEpoch();
+    else this.#translated.leave();
+  }
+
+  #emitAccess(i: number, opcode: number, offset: number, b: number): void {
     const access = accessOf(opcode);
     if (access === undefined) throw new Error(`${opcodeName(opcode)} is no access`);
     const lane = immediates[opcode] === IMMEDIATE_MEMORY_LANE ? b >> 8 : undefined;
-    emitAccess(this.#emitter, opcode, access, offset, b & 0xff, lane);
+    const alignment = b & 0xff;
+    const e = this.#emitter;
+    const pointers = this.#pointers;
+    const site = pointers.accesses[i] as number; // one for each instruction
+    const from = site === 0 ? FROM_ACCESS : pointers.from(site);
+    if (from === FROM_ACCESS) {
+      if (site !== 0) this.#translated.replace(pointers.kin(site), NO_VALUE);
+      emitAccess(e, opcode, access, offset, alignment, lane);
+      return;
+    }
+    if (from === FROM_LOCAL && pointers.isLate(site)) {
+      setOperandsAside(e, access);
+      this.#emitLocalPointer(site);
+      putOperandsBack(e, access);
+    }
+    const constant = from === FROM_CONSTANT ? pointers.source(site) >>> 0 : 0;
+    if (from === FROM_CONSTANT && access.write) {
+      // Here, so that nothing is marked between the mark and the write.
+      this.#translated.replace(pointers.kinOfConstants, NO_VALUE);
+      emitConstantMark(e, constant + offset);
+    }
+    const folded = from === FROM_STACK ? foldedOffset(this.#plan.layout, access, offset) : 0;
+    emitAt(e, opcode, constant + offset - folded, alignment, lane);
   }
 
   /** `base` goes below the index into the table. */
-  #emitCallIndirect(opcode: number, type: number, table: number, start: number): void {
+  #emitCallIndirect(i: number, opcode: number, type: number, table: number, start: number): void {
     if (type < 0 || type >= this.#module.types.length) throw malformed(`there is no type ${type}`, start);
     const e = this.#emitter;
-    const index = e.temporary(NEED_POINTER);
-    e.set(index);
-    e.get(e.base);
-    e.get(index);
+    if (this.#pointers.hasBase[i] === 0) {
+      const index = e.temporary(NEED_POINTER);
+      e.set(index);
+      e.get(e.base);
+      e.get(index);
+    }
     e.out.byte(opcode);
     e.out.u32(twin(this.#module, type));
     e.out.u32(table);
@@ -396,14 +747,16 @@ export class FunctionRewriter {
     e.memory(load, alignment, slot);
   }
 
-  #emitGlobalSet(global: number, start: number): void {
+  #emitGlobalSet(i: number, global: number, start: number): void {
     const e = this.#emitter;
     const type = this.#globalType(global);
-    const value = e.temporary(valueNeed(type));
     const { store, alignment } = memoryForm(type);
-    e.set(value);
-    e.get(e.base);
-    e.get(value);
+    if (this.#pointers.hasBase[i] === 0) {
+      const value = e.temporary(valueNeed(type));
+      e.set(value);
+      e.get(e.base);
+      e.get(value);
+    }
     e.memory(store, alignment, globalSlot(this.#plan, global, start));
   }
 

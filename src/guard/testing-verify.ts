@@ -1,13 +1,6 @@
 /** For tests of the verifier: a guarded module with a function whose body is written by hand. */
 import assert from 'node:assert/strict';
-import {
-  CONTROL_NOW_MS,
-  HOME_DEADLINE_MS,
-  HOME_LAST_READ_LENGTH,
-  HOME_LAST_READ_START,
-  HOME_LAST_WRITE_LENGTH,
-  HOME_LAST_WRITE_START,
-} from '../../core/layout.ts';
+import { CONTROL_NOW_MS, HOME_DEADLINE_MS } from '../../core/layout.ts';
 import { JordError } from '../errors.ts';
 import { guardModule } from './guard.ts';
 import { assembleBody, functionNamed, openModule, withBody } from './testing-edit.ts';
@@ -49,6 +42,9 @@ export const FUNCTIONS = {
   nothing: functionNamed(open, 'nothing'),
   checkRead: functionNamed(open, 'jord:check-read'),
   checkWrite: functionNamed(open, 'jord:check-write'),
+  lookUpRead: functionNamed(open, 'jord:look-up-read'),
+  lookUpWrite: functionNamed(open, 'jord:look-up-write'),
+  refuse: functionNamed(open, 'jord:refuse'),
   readableEnd: functionNamed(open, 'jord:readable-end'),
   writableEnd: functionNamed(open, 'jord:writable-end'),
   readRange: functionNamed(open, 'jord:read-range'),
@@ -87,28 +83,21 @@ export function verifyBody(text: string, locals: readonly ValueType[] = LOCALS):
   return guarded;
 }
 
-export function verify(guarded: GuardedModule, usePieces = true): void {
-  verifyModule(guarded, { imports: HOST, usePieces });
+export function verify(guarded: GuardedModule): void {
+  verifyModule(guarded, { imports: HOST });
 }
 
 /** The deadline check at the entry of a function whose `base` is local 2. */
 export const ENTRY_CHECK = `
-  local.get 2; i32.load ${HOME_DEADLINE_MS}; i32.const 0; i32.load ${CONTROL_NOW_MS}; i32.sub; i32.const 0; i32.le_s
-  if; local.get 2; call ${FUNCTIONS.interrupted}; end`;
+  local.get 2; i32.load ${HOME_DEADLINE_MS}; i32.const 0; i32.load ${CONTROL_NOW_MS}; i32.sub; i32.const 0; i32.gt_s
+  if; else; local.get 2; call ${FUNCTIONS.interrupted}; end`;
 
-/** Checks [e, e + size), e in a local: inline where the size is one byte of code. */
+/** Checks [e, e + size), e in a local. */
 export function checkVma(address: number, size: number, write: boolean): string {
-  if (size >= 64) return callCheck(address, size, write);
-  return `
-    local.get ${address}; local.get 2; i32.load ${write ? HOME_LAST_WRITE_START : HOME_LAST_READ_START}; i32.sub
-    i64.extend_i32_u; i64.const ${size}; i64.add
-    local.get 2; i64.load32_u ${write ? HOME_LAST_WRITE_LENGTH : HOME_LAST_READ_LENGTH}; i64.gt_u
-    if
-      ${callCheck(address, size, write)}
-    end`;
+  return `${callCheck(address, size, write)}; drop`;
 }
 
-/** Has [e, e + size) checked by the function for that. */
+/** The same, and leaves e. */
 export function callCheck(address: number, size: number, write: boolean): string {
   return `
     local.get ${address}; i32.const ${size | (write ? 0x100 : 0)}; local.get 2

@@ -7,9 +7,21 @@ export interface FunctionType {
   readonly results: readonly ValueType[];
 }
 
+/** Functions by index. */
+export type Alone = ReadonlySet<number> | 'all';
+
 export interface GuardOptions {
   /** A multiple of 64 KiB. Default: 1 MiB above the initial memory, but never above the declared maximum. */
   readonly memoryLimitBytes?: number;
+  /**
+   * Also bounds addresses by computing, behind each check, so that a processor that guesses the check wrong still stays in the
+   * home, or in a VMA of the PD; SECURITY.md says where not. The memory limit is rounded up to a power of two. Default: false.
+   */
+  readonly maskAddresses?: boolean;
+  /**
+   * Functions, by index, in which each access is guarded by itself, as if there were no other: `alone.ts` says what for. Default: none.
+   */
+  readonly alone?: Alone;
   /** Host functions that the module may import, by `module.name`, with their types as the module sees them (without `base`). */
   readonly imports: ReadonlyMap<string, FunctionType>;
 }
@@ -19,8 +31,10 @@ export interface HomeLayout {
   /** From `base` to the function's address 0; a multiple of 64. */
   readonly headerSize: number;
   readonly memoryLimit: number;
+  /** memoryLimit - 1 where addresses are masked, and memoryLimit is a power of two then; 0 where they are not. */
+  readonly addressMask: number;
   readonly memoryInitialPages: number;
-  /** What `memory.grow` may reach: memoryLimit in pages. */
+  /** What `memory.grow` may reach: memoryLimit in pages, or less where addresses are masked. */
   readonly memoryMaximumPages: number;
   /** log2 of the bytes that one byte of the dirty map stands for. */
   readonly chunkShift: number;

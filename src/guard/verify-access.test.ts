@@ -247,60 +247,83 @@ describe('checks of a VMA', () => {
   test('anything but the check as it is', () => {
     const form = checkVma(0, 4, false);
     verifyBody(`${form}; ${load}`);
-    const changes: readonly (readonly [string, string])[] = [
-      [`i32.load ${L.HOME_LAST_READ_START}`, `i32.load ${L.HOME_LAST_WRITE_START}`],
-      [`i32.load ${L.HOME_LAST_READ_START}`, `i32.load ${L.HOME_LAST_READ_LENGTH}`],
-      [`i32.load ${L.HOME_LAST_READ_START}`, `i32.load ${L.HOME_GLOBALS}`],
-      [`i64.load32_u ${L.HOME_LAST_READ_LENGTH}`, `i64.load32_u ${L.HOME_LAST_WRITE_LENGTH}`],
-      [`i64.load32_u ${L.HOME_LAST_READ_LENGTH}`, `i64.load ${L.HOME_LAST_READ_LENGTH}`],
-      [`i64.load32_u ${L.HOME_LAST_READ_LENGTH}`, `i64.load32_s ${L.HOME_LAST_READ_LENGTH}`],
-      [`i64.load32_u ${L.HOME_LAST_READ_LENGTH}`, `i64.load32_u ${L.HOME_GLOBALS}`],
-      ['i64.gt_u', 'i64.ge_u'],
-      ['i64.gt_u', 'i64.gt_s'],
-      ['i64.gt_u', 'i64.lt_u'],
-      ['i64.gt_u', 'i64.eq'],
-      ['i64.extend_i32_u', 'i64.extend_i32_s'],
-      ['i32.sub', 'i32.add'],
-      ['i32.sub', 'i32.xor'],
-      ['i64.add', 'i64.sub'],
-      ['i64.add', 'i64.mul'],
-      ['i64.const 4', 'i64.const 3'],
-      ['i64.const 4', 'i64.const 0'],
-      ['i64.const 4', 'i64.const -4'],
+    for (const [from, to] of [
       ['i32.const 4', 'i32.const 3'],
-      ['i32.const 4', 'i32.const 8'],
+      ['i32.const 4', 'i32.const 0'],
+      ['i32.const 4', 'i32.const 0x304'],
       ['local.get 0', 'local.get 1'],
-      [`call ${FUNCTIONS.checkRead}`, `call ${FUNCTIONS.checkWrite}`],
-      [`call ${FUNCTIONS.checkRead}`, 'drop; drop; drop'],
-    ];
-    for (const [from, to] of changes) {
+      ['local.get 0', 'local.get 0; i32.const 1; i32.add'],
+      ['local.get 0', 'local.get 0; i32.const 1; i32.sub'],
+      ['local.get 2', 'local.get 1'],
+      [`call ${FUNCTIONS.checkRead}`, `call ${FUNCTIONS.lookUpRead}; i32.const 0`],
+      [`call ${FUNCTIONS.checkRead}`, `call ${FUNCTIONS.refuse}; i32.const 0`],
+      [`call ${FUNCTIONS.checkRead}`, `call ${FUNCTIONS.readRange}`],
+      [`call ${FUNCTIONS.checkRead}`, 'drop; drop; drop; i32.const 0'],
+    ] as const) {
       assert.ok(form.includes(from), from);
-      refused(`${form.replace(from, to)}; ${load}`, /./);
-      // The last place, where there are two.
-      const at = form.lastIndexOf(from);
-      refused(`${form.slice(0, at)}${to}${form.slice(at + from.length)}; ${load}`, /./);
+      // Of eight bytes, so that three of them, or those beside, are too few.
+      const eight = 'local.get 0; i64.load; drop; i32.const 0';
+      refused(`${checkVma(0, 8, false).replace(from.replace('const 4', 'const 8'), to)}; ${eight}`, /./);
     }
-    const lines = form.split(/[;\n]/).filter((line) => line.trim() !== '');
-    for (const at of lines.keys()) {
-      if (at > 0) refused(`${lines.toSpliced(at, 0, 'nop').join(';')}; ${load}`, /header|without a check/);
+    verifyBody(`${form.replace(`${FUNCTIONS.checkRead}`, `${FUNCTIONS.checkWrite}`)}; ${load}`);
+    verifyBody(`${form.replace('i32.const 4', 'i32.const 0x204')}; ${load}`);
+  });
+
+  test('the fast way of the check, inline: those words of the header are read by nobody else', () => {
+    const inline = `
+      local.get 0; local.get 2; i32.load ${L.HOME_LAST_READ_START}; i32.sub; i64.extend_i32_u; i64.const 4; i64.add
+      local.get 2; i64.load32_u ${L.HOME_LAST_READ_LENGTH}; i64.gt_u
+      if; ${checkVma(0, 4, false)}; end`;
+    refused(`${inline}; ${load}`, /read of the header/);
+    for (const place of [
+      L.HOME_LAST_READ_START,
+      L.HOME_LAST_READ_LENGTH,
+      L.HOME_LAST_WRITE_START,
+      L.HOME_LAST_WRITE_LENGTH,
+    ]) {
+      for (const read of ['i32.load', 'i64.load', 'i64.load32_u', 'i32.load8_u', 'i32.atomic.load', 'v128.load'])
+        refused(`local.get 2; ${read} ${place}; drop; ${checkVma(0, 4, false)}; ${load}`, /read of the header/);
     }
   });
 
   test('of an address that is set in between, or that is base', () => {
     const form = checkVma(0, 4, false);
     refused(`${form}; local.get 1; local.set 0; ${load}`, /without a check/);
-    refused(`${form.replace(/local.get 0;/, 'local.get 1; local.tee 0;')}; ${load}`, /header/);
-    refused(`${checkVma(2, 4, false)}; i32.const 0`, /header|computation/);
+    refused(`local.get 0; local.get 1; local.set 0; ${form.replace('local.get 0;', '')}; ${load}`, /without a check/);
+    verifyBody(`${form.replace('local.get 0;', 'local.get 1; local.tee 0;')}; ${load}`);
+    refused(`${checkVma(2, 4, false)}; i32.const 0`, /not the function's own/);
     refused(`local.get 2; local.set 3; ${checkVma(3, 4, false)}; i32.const 0`, /not the function's own/);
     refused(
       `${translate(0, 0, 4, false)}; local.set 3; ${checkVma(3, 4, false)}; i32.const 0`,
       /not the function's own/,
     );
     refused(
-      `local.get 2; i32.const 8; i32.add; local.set 3; ${callCheck(3, 4, false)}; i32.const 0`,
+      `local.get 2; i32.const 8; i32.add; local.set 3; ${callCheck(3, 4, false)}; i32.load`,
+      /not the function's own/,
+    );
+    refused(
+      `local.get 0; local.get 2; local.get 2; call ${FUNCTIONS.checkRead}; drop; i32.const 0`,
       /not the function's own/,
     );
     verifyBody(`local.get 1; local.set 3; ${checkVma(3, 4, false)}; local.get 1; i32.load`);
+  });
+
+  test('its result is the address, and no other', () => {
+    verifyBody(`${callCheck(0, 4, false)}; i32.load`);
+    verifyBody(`${callCheck(0, 4, false)}; local.set 3; local.get 3; i32.load`);
+    verifyBody(`${callCheck(0, 8, false)}; i32.const 4; i32.add; i32.load`);
+    refused(`${callCheck(0, 8, false)}; i32.const 5; i32.add; i32.load`, /without a check/);
+    refused(`${callCheck(0, 8, false)}; i32.const 1; i32.sub; i32.load`, /without a check/);
+    refused(`${callCheck(0, 4, false)}; drop; local.get 1; i32.load`, /without a check/);
+    refused(`${callCheck(0, 4, false)}; local.get 1; i32.add; i32.load`, /without a check/);
+    // The address of a check is not where the home is.
+    refused(`${callCheck(0, 4, false)}; i32.load ${H}`, /without a check/);
+    // Also where nothing else is known of the address.
+    verifyBody(`local.get 0; i32.popcnt; i32.const 4; local.get 2; call ${FUNCTIONS.checkRead}; i32.load`);
+    refused(
+      `local.get 0; i32.popcnt; i32.const 4; local.get 2; call ${FUNCTIONS.checkRead}; drop; local.get 0; i32.popcnt; i32.load`,
+      /without a check/,
+    );
   });
 
   test('one half of it: on one path, or of a look-up by hand', () => {
@@ -316,7 +339,6 @@ describe('checks of a VMA', () => {
     verifyBody(`${checkVma(0, 4, true)}; ${store}`);
     verifyBody(`${checkVma(0, 4, true)}; ${load}`);
     refused(`${checkVma(0, 4, false)}; ${store}`, /without a check/);
-    refused(`${callCheck(0, 4, false)}; ${store}`, /without a check/);
     refused(`${checkVma(0, 4, false)}; local.get 0; local.get 1; i32.atomic.rmw.add`, /without a check/);
   });
 
@@ -325,7 +347,7 @@ describe('checks of a VMA', () => {
   });
 
   test('a result at a distance, and another one at the same', () => {
-    const check = (index: string): string => `${index}; i32.const 4; local.get 2; call ${FUNCTIONS.checkRead}`;
+    const check = (index: string): string => `${index}; i32.const 4; local.get 2; call ${FUNCTIONS.checkRead}; drop`;
     const one = 'local.get 0; i32.popcnt; i32.const 8; i32.add';
     const other = 'local.get 1; i32.clz; i32.const 8; i32.add';
     refused(`${check(one)}; ${other}; i32.load`, /without a check/);
@@ -338,10 +360,15 @@ describe('checks of a VMA', () => {
     refused(`${checkVma(0, 4, false)}; local.get 0; i32.load 1`, /without a check/);
     refused(`${checkVma(0, 4, false)}; local.get 0; i32.const 1; i32.sub; i32.load`, /without a check/);
     verifyBody(`${checkVma(0, 4, false)}; local.get 0; i32.const 1; i32.sub; i32.load 1`);
-    refused(`${checkVma(0, -4, false)}; ${load}`, /read of the header/);
-    refused(`local.get 0; local.get 1; local.get 2; call ${FUNCTIONS.checkRead}; ${load}`, /no constant/);
+    // The size is in eight bits; the function takes no more of it.
+    verifyBody(`${checkVma(0, 0xff, false)}; local.get 0; i32.load 251`);
+    refused(`${checkVma(0, 0xff, false)}; local.get 0; i32.load 252`, /without a check/);
+    for (const code of [0, 0x100, 0x1000, -0x100]) refused(`${checkVma(0, code, false)}; ${load}`, /no bytes/);
+    verifyBody(`${checkVma(0, -4, false)}; ${load}`);
+    refused(`${checkVma(0, -4, false)}; local.get 0; i32.load 249`, /without a check/);
+    refused(`local.get 0; local.get 1; local.get 2; call ${FUNCTIONS.checkRead}; drop; ${load}`, /no constant/);
     refused(
-      `local.get 0; i32.const 0x304; local.get 2; call ${FUNCTIONS.checkRead}; local.get 0; i64.load; drop; i32.const 0`,
+      `local.get 0; i32.const 0x304; local.get 2; call ${FUNCTIONS.checkRead}; drop; local.get 0; i64.load; drop; i32.const 0`,
       /without a check/,
     );
   });

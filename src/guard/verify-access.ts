@@ -17,6 +17,8 @@
  *     RESTORED_BEHIND bytes behind that chunk. i is at most the chunk's last byte, so writes in
  *     [i, i + 1 + RESTORED_BEHIND) are covered wherever in the chunk i is. A write at home address h < 2^30 that is i + k
  *     modulo 2^32 with 0 <= k is i + k. ✓ Marks are not taken back while the PD lives, so they last on a path.
+ *     Marks of i and of i + d, 0 <= d <= a chunk, cover all of [i, i + d + 1 + RESTORED_BEHIND): what lies between i and i + d is
+ *     in the chunk of one or of the other, since there is no third in between. ✓
  *
  * A check lasts until the next call that could change a permission: an epoch. Marks and ranges last.
  */
@@ -49,6 +51,7 @@ import {
   KIND_BASE,
   KIND_HOME,
   KIND_SECRET,
+  KIND_SHIFTED,
   KIND_TRANSLATED,
   VALUE_ZERO,
   type Values,
@@ -96,11 +99,26 @@ export class AccessProof {
   /** Of an access at base + value + constant. */
   #missingHome(value: number, constant: number, access: ProofAccess): string | undefined {
     const { offset, sizeBytes } = access;
+    if (this.#layout.addressMask !== 0 && !this.#isMasked(value, constant, access)) {
+      return 'an access at an address that was not masked';
+    }
     const low = this.#values.low(value) + constant;
     const high = this.#values.high(value) + constant;
     const range = this.#missingRange(low, high, offset, sizeBytes);
     if (range !== undefined || !access.write) return range;
     return this.#isMarked(value, constant + offset, sizeBytes, 0, 0) ? undefined : 'a write to the home without a mark';
+  }
+
+  /** Whether the mask bounds the access too: it is at the masked pointer, or little behind it, or at a constant place. */
+  #isMasked(value: number, constant: number, { offset, sizeBytes }: ProofAccess): boolean {
+    if (value === VALUE_ZERO) return true;
+    return this.#values.kinds[value] !== KIND_SHIFTED && constant === 0 && this.#isNear(offset, sizeBytes);
+  }
+
+  /** Whether it is in the home and the red zone for each pointer that a mask can leave. */
+  #isNear(offset: number, sizeBytes: number): boolean {
+    const { headerSize } = this.#layout;
+    return offset >= headerSize && offset + sizeBytes <= headerSize + RED_ZONE;
   }
 
   /** Of an access at base + d + offset, low <= d <= high. */
@@ -170,6 +188,11 @@ export class AccessProof {
     const t = this.#translations;
     const { offset, sizeBytes } = access;
     const range = this.#missingRange(t.get(translation, HOME_LOW), t.get(translation, HOME_HIGH), offset, sizeBytes);
+    const isMasked =
+      this.#layout.addressMask === 0 ||
+      t.get(translation, HOME_HIGH) === t.get(translation, HOME_LOW) ||
+      this.#isNear(offset, sizeBytes);
+    if (!isMasked) return 'an access at an address that was not masked';
     if (range !== undefined || !access.write) return range;
     if (offset >= t.get(translation, MARK_FROM) && offset + sizeBytes <= t.get(translation, MARK_TO)) return undefined;
     const distance = t.get(translation, HOME_OFFSET) + offset;
@@ -194,12 +217,6 @@ export class AccessProof {
     return true;
   }
 
-  /** Takes note of a mark for index value + offset, which is in the map, that was made if value <= most. */
-  markBelow(value: number, offset: number, most: number): void {
-    const always = this.#values.high(value) <= most;
-    this.#mark(value, offset, MARKED_BYTES, always ? 0 : value, always ? 0 : most);
-  }
-
   /** The same for chunk number `chunk`, a constant inside the map: all of the chunk, and what is restored behind it. */
   markChunk(chunk: number): void {
     const size = 2 ** this.#layout.chunkShift;
@@ -207,12 +224,31 @@ export class AccessProof {
   }
 
   #mark(value: number, offset: number, size: number, condition: number, bound: number): void {
+    const root = this.#values.rootOf(value);
     const fact = this.#fact;
-    fact.from = (this.#values.offsetOf(value) + offset + this.#layout.headerSize) | 0;
-    fact.size = size;
+    let from = (this.#values.offsetOf(value) + offset + this.#layout.headerSize) | 0;
+    let to = from + size;
+    if (this.#values.hasFact(root, FLAG_MARK)) {
+      this.#values.readFact(root, FLAG_MARK, fact);
+      const knownTo = fact.from + fact.size;
+      const isSame = fact.condition === condition && fact.bound === bound;
+      const holds = condition === 0 && fact.condition !== 0 && this.#values.high(fact.condition) <= fact.bound;
+      if ((isSame || holds) && this.#areNeighbours(fact.from, knownTo, from, to)) {
+        from = Math.min(from, fact.from);
+        to = Math.max(to, knownTo);
+      }
+    }
+    fact.from = from;
+    fact.size = to - from;
     fact.condition = condition;
     fact.bound = bound;
-    this.#values.setFact(this.#values.rootOf(value), FLAG_MARK, fact);
+    this.#values.setFact(root, FLAG_MARK, fact);
+  }
+
+  /** Whether what two marks cover is one piece: the last index that one was made for is not more than a chunk before the other. */
+  #areNeighbours(from: number, to: number, otherFrom: number, otherTo: number): boolean {
+    const chunk = 2 ** this.#layout.chunkShift;
+    return otherFrom >= from ? otherFrom - (to - MARKED_BYTES) <= chunk : from - (otherTo - MARKED_BYTES) <= chunk;
   }
 
   /** Takes note that [value, value + sizeBytes) is in one VMA that may be read, or written too. */

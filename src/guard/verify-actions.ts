@@ -1,5 +1,4 @@
 /** What the walk does with each instruction: one action each, and those that have none are refused. */
-import { OP_PIECE } from './instructions.ts';
 import {
   accessOf,
   OP_BLOCK,
@@ -68,10 +67,7 @@ export const CALL = 15;
 export const REF_FUNC = 16;
 export const EXCEPTION = 17;
 
-/** Code that is known as a whole. */
-export const PIECE = 18;
-
-export const actions = new Uint8Array(OPCODE_COUNT + 1).fill(FORBIDDEN);
+export const actions = new Uint8Array(OPCODE_COUNT).fill(FORBIDDEN);
 
 function setActions(action: number, opcodes: readonly number[]): void {
   for (const opcode of opcodes) actions[opcode] = action;
@@ -82,7 +78,6 @@ for (let opcode = 0; opcode < OPCODE_COUNT; opcode += 1) {
   const access = accessOf(opcode);
   if (access !== undefined && access.kind !== 'wait') actions[opcode] = ACCESS;
 }
-setActions(PIECE, [OP_PIECE]);
 setActions(GET, [OP_LOCAL_GET]);
 setActions(SET, [OP_LOCAL_SET]);
 setActions(TEE, [OP_LOCAL_TEE]);

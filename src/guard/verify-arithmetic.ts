@@ -14,6 +14,7 @@ import {
   KIND_IS_ZERO,
   KIND_LESS,
   KIND_LESS_OR_EQUAL,
+  KIND_MASKED,
   KIND_NOT_EQUAL,
   KIND_OPAQUE,
   KIND_OR,
@@ -44,9 +45,13 @@ export class Arithmetic {
   readonly #values: Values;
   readonly #translations: Translations;
 
-  constructor(values: Values, translations: Translations) {
+  /** Addresses in the home must have gone through this mask; 0: none. */
+  readonly #mask: number;
+
+  constructor(values: Values, translations: Translations, addressMask: number) {
     this.#values = values;
     this.#translations = translations;
+    this.#mask = addressMask;
   }
 
   add(x: number, y: number): number {
@@ -75,7 +80,9 @@ export class Arithmetic {
       case KIND_BASE:
         if (kindY >= KIND_SECRET) return REFUSED;
         if (kindY === KIND_CONSTANT) return values.make(KIND_HOME, VALUE_ZERO, values.a[y] as number);
-        return values.make(KIND_HOME, y, 0);
+        if (kindY === KIND_MASKED) return values.make(KIND_HOME, values.a[y] as number, 0);
+        // What is marked is not masked: a chunk of the map, by its number.
+        return this.#mask !== 0 && kindY !== KIND_SHIFTED ? REFUSED : values.make(KIND_HOME, y, 0);
       case KIND_HOME:
       case KIND_TRANSLATED:
         return kindY === KIND_CONSTANT ? this.#move(x, values.a[y] as number) : REFUSED;
@@ -111,6 +118,10 @@ export class Arithmetic {
     const kindX = values.kinds[x] as number;
     const kindY = values.kinds[y] as number;
     if (kindX >= KIND_SECRET || kindY >= KIND_SECRET) return REFUSED;
+    const isMask = this.#mask !== 0 && kindY === KIND_CONSTANT && (values.a[y] as number) === this.#mask;
+    if (isMask && x !== VALUE_ANY && values.high(x) <= this.#mask) {
+      return values.ranged(KIND_MASKED, x, 0, values.low(x), values.high(x));
+    }
     if (kindY === KIND_CONSTANT) return this.#atMost((values.a[y] as number) >>> 0, x);
     if (kindX === KIND_CONSTANT) return this.#atMost((values.a[x] as number) >>> 0, y);
     if (isCondition(kindX) && isCondition(kindY)) return values.make(KIND_AND, x, y);

@@ -1,9 +1,9 @@
 /** Calls: `base` goes along as the last parameter, and nothing else that is secret. */
 import { OP_CALL, OP_CALL_INDIRECT, OP_RETURN_CALL } from './opcodes.ts';
-import { CHECK_READ, CHECK_WRITE, COPY, FILL, GROW, INIT_SEGMENT_FIRST } from './verify-canonical.ts';
+import { CHECK_READ, CHECK_WRITE, COPY, FILL, GROW, INIT_SEGMENT_FIRST, REFUSE } from './verify-canonical.ts';
 import { CHECKED_ENTRY } from './verify-flow.ts';
 import type { WalkState } from './verify-state.ts';
-import { KIND_CONSTANT, VALUE_ANY, VALUE_BASE } from './verify-values.ts';
+import { KIND_CONSTANT, KIND_OPAQUE, VALUE_ANY, VALUE_BASE } from './verify-values.ts';
 
 export class Calls {
   readonly #state: WalkState;
@@ -23,8 +23,8 @@ export class Calls {
       this.#state.expectChecked(CHECKED_ENTRY, 'a call');
       this.#passParameters(type);
       this.#state.flow.newEpoch();
+      this.#state.flow.pushAny(this.#state.context.typeResults[type] as number); // passParameters has seen to it that it is a type
     }
-    this.#state.flow.pushAny(this.#state.context.typeResults[type] as number); // passParameters has seen to it that it is a type
     return opcode === OP_CALL || opcode === OP_CALL_INDIRECT;
   }
 
@@ -41,21 +41,24 @@ export class Calls {
   #callAdded(place: number, type: number): void {
     const isCheck = place === CHECK_READ || place === CHECK_WRITE;
     const isSegment = place >= INIT_SEGMENT_FIRST && place < INIT_SEGMENT_FIRST + this.#state.context.segmentCount;
-    if (!isCheck && !isSegment && ![COPY, FILL, GROW].includes(place))
+    if (!isCheck && !isSegment && ![REFUSE, COPY, FILL, GROW].includes(place))
       throw this.#state.refuse(`a call of function ${place} of the guard`);
     const { stack, top } = this.#state.flow;
     const address = stack[top - 3] ?? VALUE_ANY;
     const code = stack[top - 2] ?? VALUE_ANY;
     this.#passParameters(type);
-    if (!isCheck) return;
+    if (!isCheck) {
+      this.#state.flow.pushAny(this.#state.context.typeResults[type] as number);
+      return;
+    }
     const values = this.#state.values;
     if (values.kinds[code] !== KIND_CONSTANT) throw this.#state.refuse('a check of a size that is no constant');
-    if (address === VALUE_ANY) return;
-    this.#state.proof.setChecked(
-      address,
-      (values.a[code] as number) & 0xff,
-      place === CHECK_WRITE,
-      this.#state.flow.epoch,
-    );
+    const size = (values.a[code] as number) & 0xff;
+    if (size === 0) throw this.#state.refuse('a check of no bytes');
+    // Where addresses are masked only the result may be accessed, so it is what is known to be checked, and nothing else.
+    const isMasked = this.#state.context.layout.addressMask !== 0;
+    const result = isMasked || address === VALUE_ANY ? values.make(KIND_OPAQUE, 0, 0) : address;
+    this.#state.proof.setChecked(result, size, place === CHECK_WRITE, this.#state.flow.epoch);
+    this.#state.flow.push(result);
   }
 }

@@ -34,6 +34,7 @@ import {
   HOME_LAST_WRITE_START,
   HOME_MEMORY_PAGES,
   INVOCATION_CANCELLED,
+  NULL_VTE,
   VTE_CLASS_MASK,
   VTE_OWNER,
   VTE_READ_END,
@@ -67,16 +68,19 @@ const FLAG = -0x6000_0001;
 /** Places of the functions that the guard adds, from the first of them on. */
 export const CHECK_READ = 0;
 export const CHECK_WRITE = 1;
-const READABLE_END = 2;
-const WRITABLE_END = 3;
-const READ_RANGE = 4;
-const WRITE_RANGE = 5;
-export const COPY = 6;
-export const FILL = 7;
-export const GROW = 8;
-export const INTERRUPTED = 9;
+const LOOK_UP_READ = 2;
+const LOOK_UP_WRITE = 3;
+export const REFUSE = 4;
+const READABLE_END = 5;
+const WRITABLE_END = 6;
+const READ_RANGE = 7;
+const WRITE_RANGE = 8;
+export const COPY = 9;
+export const FILL = 10;
+export const GROW = 11;
+export const INTERRUPTED = 12;
 /** One for each data segment, then `jord:init`. */
-export const INIT_SEGMENT_FIRST = 10;
+export const INIT_SEGMENT_FIRST = 13;
 
 const end = (write: boolean): number => (write ? VTE_WRITE_END : VTE_READ_END);
 const lastStart = (write: boolean): number => (write ? HOME_LAST_WRITE_START : HOME_LAST_READ_START);
@@ -85,6 +89,8 @@ const lastLength = (write: boolean): number => (write ? HOME_LAST_WRITE_LENGTH :
 const ADDED_NAMES: ReadonlyMap<string, number> = new Map([
   ['$check-read', CHECK_READ],
   ['$check-write', CHECK_WRITE],
+  ['$look-up-read', LOOK_UP_READ],
+  ['$look-up-write', LOOK_UP_WRITE],
   ['$readable-end', READABLE_END],
   ['$writable-end', WRITABLE_END],
   ['$read-range', READ_RANGE],
@@ -157,9 +163,11 @@ function actual(word: number, base: number, addedFirst: number): number {
   return word >= ADDED_FIRST && word < ADDED_FIRST + INIT_SEGMENT_FIRST ? word - ADDED_FIRST + addedFirst : word;
 }
 
-/** Whether now is the time at an offset of the header, or later. */
-const reached = (time: number): string => `
-  local.get base; i32.load ${time}; i32.const 0; i32.load ${CONTROL_NOW_MS}; i32.sub; i32.const 0; i32.le_s`;
+/** How much time is left until that at an offset of the header, and 0. */
+const left = (time: number): string => `
+  local.get base; i32.load ${time}; i32.const 0; i32.load ${CONTROL_NOW_MS}; i32.sub; i32.const 0`;
+/** Whether now is that time, or later. */
+const reached = (time: number): string => `${left(time)}; i32.le_s`;
 
 const CANCELLED = `local.get base; i32.load ${HOME_INVOCATION}; i32.atomic.load ${INVOCATION_CANCELLED}`;
 
@@ -170,61 +178,15 @@ const MUST_END = `
   ${reached(HOME_END_MS)}
   i32.or`;
 
+const DEADLINE = `${left(HOME_DEADLINE_MS)}; i32.gt_s; if; else; local.get base; call $interrupted; end`;
+
 /** The deadline check in its two forms: behind it, the deadline had not passed when it was reached. */
 export const DEADLINE_CHECKS: readonly Canonical[] = [
-  canonical(`${reached(HOME_DEADLINE_MS)}; if; local.get base; call $interrupted; end`),
+  canonical(DEADLINE),
   canonical(`${reached(HOME_DEADLINE_MS)}; if; ${MUST_END}
     if; local.get base; call $interrupted; unreachable; end
     end`),
 ];
-
-/** Four words differ from one to the next: the address, the size, the address again, and the code of the access. */
-const vmaCheck = (write: boolean): Canonical =>
-  canonical(`local.get any; local.get base; i32.load ${lastStart(write)}; i32.sub; i64.extend_i32_u
-    i64.const any; i64.add; local.get base; i64.load32_u ${lastLength(write)}; i64.gt_u
-    if
-      local.get any; i32.const any; local.get base; call $check-${write ? 'write' : 'read'}
-    end`);
-
-/**
- * The check of an address in a VMA: behind it [address, address + size) is in one VMA that may be read, or written. access.ts has
- * the proof.
- */
-const VMA_CHECKS: readonly Canonical[] = [vmaCheck(false), vmaCheck(true)];
-const ADDRESS_AT = 0;
-const SIZE_AT = 5;
-const ADDRESS_AGAIN_AT = 11;
-const CODE_AT = 12;
-
-/** What a check of an address in a VMA is about. */
-export interface VmaCheck {
-  address: number;
-  sizeBytes: number;
-  write: boolean;
-}
-
-/** How many instructions the check has that begins here, and what it is about in `found`; 0 when there is none. */
-export function vmaCheckAt(
-  list: InstructionList,
-  first: number,
-  base: number,
-  addedFirst: number,
-  found: VmaCheck,
-): number {
-  for (const [i, form] of VMA_CHECKS.entries()) {
-    if (!standsAt(form, list, first, base, addedFirst)) continue;
-    const word = (at: number): number => list.words[(first + at) * WORDS + WORD_A] as number; // inside the form
-    const address = word(ADDRESS_AT);
-    const size = word(SIZE_AT);
-    if (address === base || address !== word(ADDRESS_AGAIN_AT)) continue;
-    if (size < 1 || size !== (word(CODE_AT) & 0xff)) continue;
-    found.address = address;
-    found.sizeBytes = size;
-    found.write = i === 1;
-    return canonicalLength(form);
-  }
-  return 0;
-}
 
 /** Locals of a canonical body, behind the parameters. */
 export interface CanonicalFunction {
@@ -266,18 +228,16 @@ function granted(entry: number, write: boolean, shift: number, table: number): s
     local.get ${entry}; i32.xor; ${write ? '' : 'i32.const 2; i32.or;'} i32.const 3; i32.eq`;
 }
 
-/** Sets `entry`; leaves whether the PD owns the VMA of the address, or was granted the permission. */
-function permitted(address: number, entry: number, granule: number, write: boolean): string {
+/** Sets `entry`; leaves whether the PD owns the VMA of the address, or was granted the permission: without a branch where addresses are masked. */
+function permitted(address: number, entry: number, granule: number, write: boolean, isMasked: boolean): string {
   return `
     ${findEntry(address, entry, granule)}
     local.get ${entry}; i32.load ${VTE_OWNER}; local.get base; i32.eq
-    if i32
-      i32.const 1
-    else
-      ${granted(entry, write, GRANT_SHIFT_A, HOME_GRANT_TABLE_A)}
-      ${granted(entry, write, GRANT_SHIFT_B, HOME_GRANT_TABLE_B)}
-      i32.or
-    end`;
+    ${isMasked ? '' : 'if i32; i32.const 1; else'}
+    ${granted(entry, write, GRANT_SHIFT_A, HOME_GRANT_TABLE_A)}
+    ${granted(entry, write, GRANT_SHIFT_B, HOME_GRANT_TABLE_B)}
+    i32.or
+    ${isMasked ? 'i32.or' : 'end'}`;
 }
 
 /** Records a fault and traps. `access` leaves what it was. */
@@ -290,35 +250,68 @@ function fault(kind: number, address: number, access: string): string {
 }
 
 /**
- * (e, code, base): returns only if [e, e + (code & 0xff)) is in one VMA that may be read, or written; that VMA is then the one
- * in HOME_LAST_….
+ * (e, code, base) → e. Returns only if [e, e + (code & 0xff)) is in one VMA that may be read, or written. Where addresses are masked,
+ * e is computed from that VMA's bounds: access.ts says why it is e.
  */
-function check(write: boolean): CanonicalFunction {
+function check(write: boolean, isMasked: boolean): CanonicalFunction {
+  const kind = write ? 'write' : 'read';
+  const distance = `local.get 0; local.get base; i32.load ${lastStart(write)}; i32.sub`;
+  const length = `local.get base; i64.load32_u ${lastLength(write)}`;
+  const masked = `
+    ${distance}
+    ${distance}; i64.extend_i32_u
+    local.get 1; i32.const 255; i32.and; i32.const 1; i32.sub; i64.extend_i32_u; i64.add; ${length}; i64.sub
+    i64.const 63; i64.shr_s; i32.wrap_i64; i32.and
+    local.get base; i32.load ${lastStart(write)}; i32.add`;
   return added(
-    `jord:check-${write ? 'write' : 'read'}`,
+    `jord:check-${kind}`,
+    3,
+    [I32],
+    [],
+    `${distance}; i64.extend_i32_u; local.get 1; i32.const 255; i32.and; i64.extend_i32_u; i64.add; ${length}; i64.gt_u
+     if
+       local.get 0; local.get 1; local.get base; call $look-up-${kind}
+     end
+     ${isMasked ? masked : 'local.get 0'}`,
+  );
+}
+
+/** (e, code, base): the same, without the result; and that VMA is then the one in HOME_LAST_…. */
+function lookUp(write: boolean, isMasked: boolean): CanonicalFunction {
+  const [pointer, entry, granule] = isMasked ? [3, 4, 5] : [-1, 3, 4];
+  // Behind it the entry is NULL_VTE if the answer is no.
+  const mask = `
+    local.tee ${pointer}; i32.const 0; local.get ${pointer}; i32.sub
+    local.get ${entry}; i32.const ${NULL_VTE}; i32.sub; i32.and; i32.const ${NULL_VTE}; i32.add; local.set ${entry}`;
+  return added(
+    `jord:look-up-${write ? 'write' : 'read'}`,
     3,
     [],
-    ['i32', 'i64'],
-    `${permitted(0, 3, 4, write)}
-     local.get 0; local.get 1; i32.const 255; i32.and; i32.add; local.get 3; i32.load ${end(write)}; i32.le_u
-     i32.and; i32.eqz
+    isMasked ? ['i32', 'i32', 'i64'] : ['i32', 'i64'],
+    `${permitted(0, entry, granule, write, isMasked)}
+     local.get 0; local.get 1; i32.const 255; i32.and; i32.add; local.get ${entry}; i32.load ${end(write)}; i32.le_u
+     i32.and; ${isMasked ? mask : ''}; i32.eqz
      if
        ${fault(FAULT_ACCESS, 0, 'local.get 1')}
      end
-     local.get base; local.get 3; i32.load ${VTE_START}; i32.const ${~VTE_CLASS_MASK}; i32.and; i32.store ${lastStart(write)}
-     local.get base; local.get 3; i32.load ${end(write)}; local.get base; i32.load ${lastStart(write)}; i32.sub
+     local.get base; local.get ${entry}; i32.load ${VTE_START}; i32.const ${~VTE_CLASS_MASK}; i32.and
+     i32.store ${lastStart(write)}
+     local.get base; local.get ${entry}; i32.load ${end(write)}; local.get base; i32.load ${lastStart(write)}; i32.sub
      i32.store ${lastLength(write)}`,
   );
 }
 
+/** (e, code, base): records the fault, and traps. */
+const REFUSE_FUNCTION = added('jord:refuse', 3, [], [], fault(FAULT_ACCESS, 0, 'local.get 1'));
+
 /** (e, base) → the end of the VMA of e if it may be read, or written; 0 if not. */
-function vmaEnd(write: boolean): CanonicalFunction {
+function vmaEnd(write: boolean, isMasked: boolean): CanonicalFunction {
   return added(
     `jord:${write ? 'writable' : 'readable'}-end`,
     2,
     [I32],
     ['i32', 'i64'],
-    `${permitted(0, 2, 3, write)}
+    `${permitted(0, 2, 3, write, isMasked)}
      if i32
        local.get 2; i32.load ${end(write)}
      else
@@ -327,7 +320,20 @@ function vmaEnd(write: boolean): CanonicalFunction {
   );
 }
 
-const CHECK_FUNCTIONS = [check(false), check(true), vmaEnd(false), vmaEnd(true)];
+function checkFunctions(isMasked: boolean): readonly CanonicalFunction[] {
+  return [
+    check(false, isMasked),
+    check(true, isMasked),
+    lookUp(false, isMasked),
+    lookUp(true, isMasked),
+    REFUSE_FUNCTION,
+    vmaEnd(false, isMasked),
+    vmaEnd(true, isMasked),
+  ];
+}
+
+const CHECK_FUNCTIONS = checkFunctions(false);
+const MASKED_CHECK_FUNCTIONS = checkFunctions(true);
 
 /**
  * (a, n, base) → where [a, a + n) is in the address space. Returns only if that is wholly in the home and, for writing, all
@@ -378,15 +384,13 @@ function range(write: boolean, { memoryLimit, headerSize, chunkShift, mapOffset 
   );
 }
 
-const ENTRY_CHECK = `${reached(HOME_DEADLINE_MS)}; if; local.get base; call $interrupted; end`;
-
 /** (to, from, n, base) */
 const COPY_FUNCTION = added(
   'jord:memory.copy',
   4,
   [],
   [],
-  `${ENTRY_CHECK}
+  `${DEADLINE}
    local.get 0; local.get 2; local.get base; call $write-range
    local.get 1; local.get 2; local.get base; call $read-range
    local.get 2; memory.copy 0 0`,
@@ -398,7 +402,7 @@ const FILL_FUNCTION = added(
   4,
   [],
   [],
-  `${ENTRY_CHECK}
+  `${DEADLINE}
    local.get 0; local.get 2; local.get base; call $write-range
    local.get 1; local.get 2; memory.fill 0`,
 );
@@ -441,7 +445,7 @@ const SEGMENT_FUNCTION = added(
   4,
   [],
   [],
-  `${ENTRY_CHECK}
+  `${DEADLINE}
    local.get 1; local.get 2; i32.or; i32.const 0; i32.ne; local.get base; i32.load8_u flag; i32.and
    if
      ${fault(FAULT_SEGMENT, 0, `i32.const ${ACCESS_BULK | ACCESS_WRITE}`)}
@@ -453,7 +457,7 @@ const SEGMENT_FUNCTION = added(
 /** The functions that the guard adds, without those of the segments and `jord:init`. */
 export function canonicalFunctions(layout: HomeLayout): readonly CanonicalFunction[] {
   return [
-    ...CHECK_FUNCTIONS,
+    ...(layout.addressMask === 0 ? CHECK_FUNCTIONS : MASKED_CHECK_FUNCTIONS),
     range(false, layout),
     range(true, layout),
     COPY_FUNCTION,

@@ -5,7 +5,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as L from '../../core/layout.ts';
-import { checkVma, ENTRY_CHECK, FUNCTIONS, homeOnly, refused, SUBJECT, verifyBody } from './testing-verify.ts';
+import {
+  checkVma,
+  ENTRY_CHECK,
+  FUNCTIONS,
+  homeOnly,
+  isValidBody,
+  refused,
+  SUBJECT,
+  verifyBody,
+} from './testing-verify.ts';
 
 const { headerSize: H, memoryLimit: LIMIT } = SUBJECT.layout;
 
@@ -53,14 +62,43 @@ describe('deadline checks', () => {
       assert.ok(ENTRY_CHECK.includes(from));
       return `${ENTRY_CHECK.replace(from, to)}; ${call}`;
     };
-    refused(changed('i32.le_s', 'i32.le_u'), /header/);
-    refused(changed('i32.le_s', 'i32.lt_s'), /header/);
+    refused(changed('i32.gt_s', 'i32.gt_u'), /header/);
+    refused(changed('i32.gt_s', 'i32.ge_s'), /header/);
+    refused(changed('i32.gt_s', 'i32.le_s'), /header/);
     refused(changed('i32.sub', 'i32.add'), /header/);
     refused(changed(`i32.load ${L.HOME_DEADLINE_MS}`, `i32.load ${L.HOME_END_MS}`), /header/);
     refused(changed(`i32.load ${L.CONTROL_NOW_MS}`, `i32.load ${L.CONTROL_NOW_MS + 4}`), /header/);
     refused(changed(`call ${FUNCTIONS.interrupted}`, 'drop'), /header/);
     refused(changed(`call ${FUNCTIONS.interrupted}`, `call ${FUNCTIONS.nothing}`), /header/);
-    refused(changed('i32.const 0; i32.le_s', 'i32.const 1; i32.le_s'), /header/);
+    refused(changed('i32.const 0; i32.gt_s', 'i32.const -1; i32.gt_s'), /header/);
+    // The arms exchanged: the look is where nothing is to be looked at.
+    refused(changed('if; else; local.get 2', 'if; local.get 2'), /header/);
+    refused(changed('else; ', ''), /header/);
+  });
+
+  test('the form of loops, at entries and in loops', () => {
+    const look = `
+      local.get 2; local.get 2; i32.load ${L.HOME_END_MS}; i32.atomic.store ${L.HOME_DEADLINE_MS}
+      local.get 2; i32.load ${L.HOME_INVOCATION}; i32.atomic.load ${L.INVOCATION_CANCELLED}
+      local.get 2; i32.load ${L.HOME_END_MS}; i32.const 0; i32.load ${L.CONTROL_NOW_MS}; i32.sub; i32.const 0; i32.le_s
+      i32.or
+      if; local.get 2; call ${FUNCTIONS.interrupted}; unreachable; end`;
+    const form = `
+      local.get 2; i32.load ${L.HOME_DEADLINE_MS}; i32.const 0; i32.load ${L.CONTROL_NOW_MS}; i32.sub; i32.const 0; i32.le_s
+      if; ${look}; end`;
+    verifyBody(`${form}; ${call}`);
+    verifyBody(`loop; ${form}; local.get 1; br_if 0; end; i32.const 0`);
+    for (const [from, to] of [
+      ['i32.le_s', 'i32.lt_s'],
+      ['i32.or', 'i32.and'],
+      ['unreachable', 'nop'],
+      ['i32.atomic.store', 'i32.store'],
+      [`i32.load ${L.HOME_END_MS}`, `i32.load ${L.HOME_DEADLINE_MS}`],
+      [`call ${FUNCTIONS.interrupted}`, `call ${FUNCTIONS.nothing}`],
+    ] as const) {
+      assert.ok(form.includes(from), from);
+      refused(`loop; ${form.replace(from, to)}; local.get 1; br_if 0; end; i32.const 0`, /header|before/);
+    }
   });
 });
 
@@ -88,6 +126,8 @@ describe('instructions', () => {
 
   test("calls of the guard's functions that are not for the function", () => {
     for (const [name, parameters] of [
+      ['lookUpRead', 2],
+      ['lookUpWrite', 2],
       ['readRange', 2],
       ['writeRange', 2],
       ['readableEnd', 1],
@@ -96,13 +136,33 @@ describe('instructions', () => {
       ['init', 0],
     ] as const) {
       const text = `${'local.get 0;'.repeat(parameters)} local.get 2; call ${FUNCTIONS[name]}`;
-      refused(`${text}; ${parameters === 0 ? 'i32.const 0' : ''}`, /a call of function \d+ of the guard/);
+      refused(`${text}; ${isValidBody(text) ? '' : 'i32.const 0'}`, /a call of function \d+ of the guard/);
     }
-    refused(`local.get 0; i32.const 4; local.get 1; call ${FUNCTIONS.checkRead}; i32.const 0`, /does not pass base/);
+    refused(`local.get 0; i32.const 4; local.get 1; call ${FUNCTIONS.checkRead}`, /does not pass base/);
+    refused(`local.get 0; i32.const 4; local.get 1; call ${FUNCTIONS.refuse}; i32.const 0`, /does not pass base/);
     refused(
       `local.get 0; local.get 1; local.get 1; local.get 0; call ${FUNCTIONS.copy}; i32.const 0`,
       /does not pass base/,
     );
+  });
+
+  test('a refusal of an access, which the function may ask for', () => {
+    verifyBody(`local.get 0; i32.const 4; local.get 2; call ${FUNCTIONS.refuse}; unreachable`);
+    verifyBody(`local.get 0; local.get 1; local.get 2; call ${FUNCTIONS.refuse}; i32.const 0`);
+    const secret = /not the function's own/;
+    refused(`local.get 2; i32.const 4; local.get 2; call ${FUNCTIONS.refuse}; unreachable`, secret);
+    refused(`local.get 0; local.get 2; local.get 2; call ${FUNCTIONS.refuse}; unreachable`, secret);
+    // It proves nothing of the address, and the verifier does not know that it never returns.
+    refused(
+      `local.get 0; i32.const 4; local.get 2; call ${FUNCTIONS.refuse}; local.get 0; i32.load`,
+      /without a check/,
+    );
+    const refuse = `local.get 0; i32.const 4; local.get 2; call ${FUNCTIONS.refuse}`;
+    const compare = (arm: string): string => `
+      local.get 0; i32.const ${LIMIT}; i32.lt_u; if; else; ${arm}; end
+      local.get 2; local.get 0; i32.add; i32.load ${H}`;
+    verifyBody(compare(`${refuse}; unreachable`));
+    refused(compare(refuse), /behind the home/);
   });
 
   test('what a path proves is not carried into handlers', () => {

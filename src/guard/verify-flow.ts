@@ -14,6 +14,7 @@ import {
   FLAG_RANGE,
   KIND_CONSTANT,
   KIND_OPAQUE,
+  KIND_SUM,
   KIND_TRANSLATED,
   TRAIL_STEP,
   U32_MAX,
@@ -270,7 +271,9 @@ export class Flow {
     } else {
       if (this.#get(block, END_EPOCH) !== this.epoch) this.#set(block, END_EPOCH, NO_EPOCH);
       this.#set(block, END_CHECKS, this.#get(block, END_CHECKS) & this.checks);
+      const more = this.#get(block, KIND) === BLOCK_ELSE && paths === 1 ? this.#collectConditional(block) : -1;
       this.#intersect(block);
+      this.#prepend(block, more);
     }
     if (this.#get(block, RESULTS) === 1) this.#joinResult(block, this.stack[this.top - 1] as number, paths === 0);
   }
@@ -295,7 +298,7 @@ export class Flow {
     }
     const known = this.#get(block, END_VALUE);
     if (values.isSecret(value)) this.#set(block, END_SECRET, 1);
-    if (value !== known) this.#set(block, END_VALUE, VALUE_ANY);
+    this.#set(block, END_VALUE, values.common(known, value));
     this.#set(block, END_TRANSLATION, this.#joinTranslation(this.#get(block, END_TRANSLATION), value));
   }
 
@@ -330,7 +333,7 @@ export class Flow {
     if (values.isSecret(value)) {
       const translation = value === VALUE_BASE ? -1 : this.#translations.describe(value, 0, this.epoch);
       if (value === VALUE_BASE || translation >= 0) this.#addEntry(block, WHAT_LOCAL, local, value, translation);
-    } else if (values.flags[value] !== 0 || values.kinds[value] === KIND_CONSTANT) {
+    } else if (values.flags[value] !== 0 || isKept(values.kinds[value])) {
       this.#addEntry(block, WHAT_LOCAL, local, value, -1, values.low(value), values.high(value));
     }
   }
@@ -380,6 +383,68 @@ export class Flow {
     }
   }
 
+  /**
+   * The second path of an `if` with `else`: what it has learned for a case that the first one rules out, as a list that is not
+   * the block's yet.
+   */
+  #collectConditional(block: number): number {
+    const values = this.#values;
+    const mark = this.#get(block, TRAIL);
+    const { trailTop } = values;
+    const list = this.#get(block, END_LIST);
+    this.#spend(trailTop - mark);
+    let more = -1;
+    for (let at = mark; at < trailTop; at += TRAIL_STEP) {
+      const flag = values.trailFlag(at);
+      if (flag === 0 || flag === FLAG_RANGE) continue;
+      const root = values.trailIndex(at);
+      const condition = this.#conditionApart(list, root, flag);
+      if (condition < 0) continue;
+      const fact = this.#fact;
+      values.readFact(root, flag, fact);
+      if (fact.condition !== 0) continue;
+      const bound = flag === FLAG_MARK ? values.high(condition) : values.low(condition);
+      this.#set(block, END_LIST, more);
+      this.#addEntry(block, flag, root, fact.from, fact.size, condition, bound, fact.epoch);
+      more = this.#get(block, END_LIST);
+    }
+    this.#set(block, END_LIST, list);
+    return more;
+  }
+
+  /** A value of this root that is larger here than on all other paths, or smaller for a mark; -1 if the list has the fact, or there is none. */
+  #conditionApart(list: number, root: number, flag: number): number {
+    const entries = this.#entries;
+    const values = this.#values;
+    let condition = -1;
+    for (let entry = list; entry >= 0; entry = entries[entry * ENTRY_WORDS + ENTRY_NEXT] as number) {
+      this.#spend(1);
+      const at = entry * ENTRY_WORDS;
+      const index = entries[at + ENTRY_INDEX] as number;
+      if (entries[at + ENTRY_WHAT] === flag && index === root) return -1;
+      if (entries[at + ENTRY_WHAT] !== FLAG_RANGE || values.rootOf(index) !== root) continue;
+      const isApart =
+        flag === FLAG_MARK
+          ? values.high(index) < (entries[at + ENTRY_A] as number) >>> 0
+          : values.low(index) > (entries[at + ENTRY_B] as number) >>> 0;
+      if (isApart) condition = index;
+    }
+    return condition;
+  }
+
+  /** Puts a list of entries before those of a block. */
+  #prepend(block: number, more: number): void {
+    if (more < 0) return;
+    let last = more;
+    for (;;) {
+      const next = this.#entries[last * ENTRY_WORDS + ENTRY_NEXT] as number;
+      if (next < 0) break;
+      last = next;
+    }
+    this.#entries[last * ENTRY_WORDS + ENTRY_NEXT] = this.#get(block, END_LIST);
+    this.#set(block, END_LIST, more);
+  }
+
   #drop(at: number): void {
     this.#entries[at + ENTRY_WHAT] = DROPPED;
   }
@@ -396,7 +461,7 @@ export class Flow {
         if (value !== known) this.#drop(at);
         return;
       }
-      if (value !== known) entries[at + ENTRY_A] = VALUE_ANY;
+      entries[at + ENTRY_A] = values.common(known, value);
       this.#widen(at, ENTRY_C, value);
       return;
     }
@@ -544,4 +609,9 @@ export class Flow {
     if (this.#get(block, END_SECRET) === 0) return this.#get(block, END_VALUE);
     return translation < 0 ? VALUE_POISON : this.#values.make(KIND_TRANSLATED, translation, 0);
   }
+}
+
+/** Kinds of values that are worth to be kept where paths meet, whatever is known of them. */
+function isKept(kind: number | undefined): boolean {
+  return kind === KIND_CONSTANT || kind === KIND_SUM;
 }

@@ -13,7 +13,7 @@ import {
   HOME_FAULT_KIND,
 } from '../../core/layout.ts';
 import { LIMITS, refusal, unproven } from './errors.ts';
-import { decodeExpression, WORD_A, WORD_B, WORD_OFFSET, WORDS } from './instructions.ts';
+import { decodeExpression, WORD_A, WORD_OFFSET, WORDS } from './instructions.ts';
 import {
   accessOf,
   OP_I32_ADD,
@@ -50,7 +50,6 @@ import {
   GET,
   IS_ZERO,
   NEXT_PART,
-  PIECE,
   PLAIN,
   REF_FUNC,
   SET,
@@ -66,13 +65,11 @@ import {
   COMPARE_NOT_EQUAL,
 } from './verify-arithmetic.ts';
 import { Calls } from './verify-calls.ts';
-import { canonicalLength, DEADLINE_CHECKS, standsAt, type VmaCheck, vmaCheckAt } from './verify-canonical.ts';
+import { canonicalLength, DEADLINE_CHECKS, standsAt } from './verify-canonical.ts';
 import { Control } from './verify-control.ts';
 import { CHECKED_ENTRY, CHECKED_LOOP } from './verify-flow.ts';
 import { Loops } from './verify-loops.ts';
 import { MemoryInstructions } from './verify-memory.ts';
-import { PieceEffects } from './verify-piece-effects.ts';
-import { KnownPieces } from './verify-pieces.ts';
 import { type FunctionContext, WalkState } from './verify-state.ts';
 import { KIND_CONSTANT, VALUE_ANY, VALUE_BASE, VALUE_MIXED } from './verify-values.ts';
 
@@ -94,23 +91,18 @@ const COMPARISONS: ReadonlyMap<number, number> = new Map([
 export class FunctionVerifier {
   readonly #state: WalkState;
   readonly #loops: Loops;
-  readonly #pieces: KnownPieces;
   readonly #memory: MemoryInstructions;
   readonly #control: Control;
   readonly #calls: Calls;
-  readonly #effects: PieceEffects;
-  readonly #vmaCheck: VmaCheck = { address: 0, sizeBytes: 0, write: false };
 
   constructor(context: FunctionContext) {
     const onTooMuch = (): Error => this.#tooMuch();
     const state = new WalkState(context, onTooMuch);
     this.#state = state;
     this.#loops = new Loops(onTooMuch);
-    this.#pieces = new KnownPieces(context.layout, context.addedFirst);
     this.#memory = new MemoryInstructions(state.values, state.proof, context.layout);
     this.#control = new Control(state, this.#loops);
     this.#calls = new Calls(state);
-    this.#effects = new PieceEffects(state, this.#pieces);
   }
 
   /** Proves the body of function `index`, which is between these bytes, or throws MODULE_UNPROVEN. */
@@ -129,13 +121,12 @@ export class FunctionVerifier {
     }
     if (localCount > LIMITS.locals) throw unproven('too many locals', start, decoding.where());
     if (context.typeTakesBase[type] !== 1) throw unproven('a function without base', start, decoding.where());
-    this.#pieces.begin(parameters - 1);
-    decodeExpression(reader, list, decoding, context.usePieces ? this.#pieces : undefined);
+    decodeExpression(reader, list, decoding);
     if (!reader.atEnd) throw unproven('the body goes on behind its end', reader.position, decoding.where());
     state.begin(parameters - 1, localCount);
     const stepsMax = STEPS_MIN + STEPS_PER_INSTRUCTION * list.count;
     state.flow.begin(list.count, localCount, results, stepsMax);
-    this.#loops.find(list, localCount, context.addedFirst, this.#pieces, stepsMax);
+    this.#loops.find(list, localCount, context.addedFirst, stepsMax);
     this.#walk();
   }
 
@@ -158,8 +149,10 @@ export class FunctionVerifier {
         case GET: {
           const local = words[at + WORD_A] as number;
           const value = locals[local] as number;
-          at = local === this.#state.base ? this.#skipDeadlineCheck(at) : this.#skipVmaCheck(at);
-          if (at !== this.#state.at) continue;
+          if (local === this.#state.base) {
+            at = this.#skipDeadlineCheck(at);
+            if (at !== this.#state.at) continue;
+          }
           flow.push(value > VALUE_MIXED && local < this.#state.localCount ? value : this.#state.readLocal(local));
           break;
         }
@@ -183,9 +176,6 @@ export class FunctionVerifier {
           break;
         case ACCESS:
           at = this.#access(opcode, at);
-          break;
-        case PIECE:
-          this.#effects.apply(words[at + WORD_A] as number, words[at + WORD_B] as number);
           break;
         default:
           at = this.#rest(opcode, at);
@@ -286,19 +276,6 @@ export class FunctionVerifier {
       return at + canonicalLength(form) * WORDS;
     }
     return at;
-  }
-
-  /** The same at a `local.get` of another local, for the check of an address in a VMA. */
-  #skipVmaCheck(at: number): number {
-    const state = this.#state;
-    if (!state.isAt(at + WORDS, OP_LOCAL_GET, state.base)) return at;
-    const found = this.#vmaCheck;
-    const length = vmaCheckAt(state.list, at / WORDS, state.base, state.context.addedFirst, found);
-    if (length === 0) return at;
-    const address = state.readLocal(found.address);
-    if (state.values.isSecret(address)) throw state.refuse("an address that is not the function's own");
-    state.proof.setChecked(address, found.sizeBytes, found.write, state.flow.epoch);
-    return at + length * WORDS;
   }
 
   /** All other instructions. Returns the place of the last one that was dealt with. */

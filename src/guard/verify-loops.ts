@@ -1,5 +1,5 @@
 /** Which locals each loop of a body writes, and whether it calls: found before the body is walked, in one pass. */
-import { type InstructionList, OP_PIECE, WORD_A, WORD_B, WORDS } from './instructions.ts';
+import { type InstructionList, WORD_A, WORD_B, WORDS } from './instructions.ts';
 import {
   OP_BLOCK,
   OP_CALL,
@@ -16,7 +16,6 @@ import {
   OP_TRY_TABLE,
   OPCODE_COUNT,
 } from './opcodes.ts';
-import { type KnownPieces, SLOT_POINTER } from './verify-pieces.ts';
 import { WrittenLocals } from './verify-written.ts';
 
 // What an instruction means here.
@@ -28,10 +27,7 @@ const CLOSE = 4;
 const CALL = 5;
 const CALL_INDIRECT = 6;
 
-const PIECE = 7;
-
-const meanings = new Uint8Array(OPCODE_COUNT + 1).fill(NOTHING);
-meanings[OP_PIECE] = PIECE;
+const meanings = new Uint8Array(OPCODE_COUNT).fill(NOTHING);
 for (const opcode of [OP_LOCAL_SET, OP_LOCAL_TEE]) meanings[opcode] = WRITE;
 for (const opcode of [OP_BLOCK, OP_IF, OP_TRY, OP_TRY_TABLE]) meanings[opcode] = OPEN;
 for (const opcode of [OP_END, OP_DELEGATE]) meanings[opcode] = CLOSE;
@@ -66,13 +62,7 @@ export class Loops {
   }
 
   /** Looks at a body; calls of functions from `addedFirst` on change no permission. Puts the number of each loop into its word b. */
-  find(
-    { words, count }: InstructionList,
-    localCount: number,
-    addedFirst: number,
-    pieces: KnownPieces,
-    writtenMax: number,
-  ): void {
+  find({ words, count }: InstructionList, localCount: number, addedFirst: number, writtenMax: number): void {
     this.#writtenMax = writtenMax;
     this.#count = 0;
     this.#writtenCount = 0;
@@ -86,8 +76,6 @@ export class Loops {
         this.#sets.note(words[at + WORD_A] as number);
       } else if (meaning === CALL_INDIRECT || (meaning === CALL && (words[at + WORD_A] as number) < addedFirst)) {
         lastCall = at;
-      } else if (meaning === PIECE) {
-        this.#sets.note(pieces.slots[(words[at + WORD_B] as number) + SLOT_POINTER] as number);
       } else if (meaning === CLOSE) {
         depth -= 1;
         const loop = depth >= 0 ? (this.#open[depth] as number) : NO_LOOP;

@@ -41,7 +41,7 @@ export function isWithBase(guarded: FunctionType | undefined, own: FunctionType)
 /** What the algebra of access.ts takes for granted of a home, and what core/home.ts does when it restores one. */
 export function verifyLayout(layout: HomeLayout): void {
   const { headerSize, memoryLimit, memoryInitialPages, memoryMaximumPages, chunkShift, mapOffset, mapSize } = layout;
-  const { globalsSize, homeSize } = layout;
+  const { addressMask, globalsSize, homeSize } = layout;
   const end = headerSize + memoryLimit + RED_ZONE;
   const holds =
     Object.values(layout).every((value) => Number.isInteger(value) && value >= 0) &&
@@ -49,7 +49,11 @@ export function verifyLayout(layout: HomeLayout): void {
     headerSize < 2 ** 19 &&
     memoryLimit % PAGE_SIZE === 0 &&
     memoryLimit <= MEMORY_LIMIT_MAX &&
-    memoryMaximumPages * PAGE_SIZE === memoryLimit &&
+    (addressMask === 0
+      ? memoryMaximumPages * PAGE_SIZE === memoryLimit
+      : addressMask === memoryLimit - 1 &&
+        (memoryLimit & addressMask) === 0 &&
+        memoryMaximumPages * PAGE_SIZE <= memoryLimit) &&
     memoryInitialPages <= memoryMaximumPages &&
     globalsSize % 16 === 0 &&
     mapOffset === HOME_GLOBALS + globalsSize &&

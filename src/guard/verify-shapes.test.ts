@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as L from '../../core/layout.ts';
 import { JordError } from '../errors.ts';
-import { callCheck, checkVma, ENTRY_CHECK, FUNCTIONS, mark, SUBJECT, translate, verifyBody } from './testing-verify.ts';
+import { checkVma, ENTRY_CHECK, FUNCTIONS, mark, SUBJECT, translate, verifyBody } from './testing-verify.ts';
 
 const { headerSize: H, memoryLimit: LIMIT, chunkShift, mapOffset: MAP } = SUBJECT.layout;
 
@@ -25,7 +25,7 @@ const store = (offset: number, local = 3): string => `local.get ${local}; i32.co
 const CALL = `i32.const 8; local.get 2; call ${FUNCTIONS.argbufNew}; drop`;
 /** Checks the pointer in local 0 again, if it is in a VMA. */
 const again = (size: number, write: boolean): string =>
-  `local.get 0; i32.const ${LIMIT}; i32.ge_u; if; ${callCheck(0, size, write)}; end`;
+  `local.get 0; i32.const ${LIMIT}; i32.ge_u; if; ${checkVma(0, size, write)}; end`;
 
 describe('a translated pointer in a local', () => {
   const keep = (from: number, size: number, write = false): string => `${translate(0, from, size, write)}; local.set 3`;
@@ -83,7 +83,7 @@ describe('a translated pointer in a local', () => {
     refused(either(home(100, mark(0, 8)), home(100, mark(0, 16)), store(8)));
     refused(either(home(100, mark(0)), home(100), store(0)));
     // Permissions in a VMA.
-    const vma = (write: boolean): string => `${callCheck(0, 8, write)}; local.get 0; i32.const ${H}; i32.sub`;
+    const vma = (write: boolean): string => `${checkVma(0, 8, write)}; local.get 0; i32.const ${H}; i32.sub`;
     const both = (write: boolean): string => `
       local.get 0; i32.const ${LIMIT}; i32.lt_u; if i32; ${mark(0)}; local.get 2; local.get 0; i32.add; else; ${vma(write)}; end`;
     verifyBody(either(both(true), both(true), store(0)));
@@ -97,7 +97,7 @@ describe('a translated pointer in a local', () => {
   });
 
   test('is not made of a check that is over', () => {
-    const made = (between: string): string => `${ENTRY_CHECK}; ${callCheck(0, 8, false)}; ${between}
+    const made = (between: string): string => `${ENTRY_CHECK}; ${checkVma(0, 8, false)}; ${between}
       local.get 0; i32.const ${LIMIT}; i32.lt_u
       if i32; local.get 2; local.get 0; i32.add; else; local.get 0; i32.const ${H}; i32.sub; end
       i32.load ${H}`;
@@ -118,7 +118,7 @@ describe('a translated pointer in a local', () => {
     refused(`${ENTRY_CHECK}; ${keep(0, 8)}; ${again(8, false)}; ${CALL}; ${load(4)}; i32.const 0`);
     refused(
       `${ENTRY_CHECK}; ${keep(0, 8)}; ${CALL}
-       local.get 0; i32.const ${LIMIT + 1}; i32.ge_u; if; ${callCheck(0, 8, false)}; end; ${load(4)}; i32.const 0`,
+       local.get 0; i32.const ${LIMIT + 1}; i32.ge_u; if; ${checkVma(0, 8, false)}; end; ${load(4)}; i32.const 0`,
     );
     // Inline, where it is known to be in the home.
     verifyBody(
@@ -142,7 +142,16 @@ describe('a translated pointer in a local', () => {
     const markAgain = (offset: number): string => `
       local.get 0; i32.const ${LIMIT}; i32.lt_u; if; ${mark(0, offset)}; end`;
     verifyBody(`${keep(0, 80, true)}; ${markAgain(64)}; ${store(64)}; i32.const 0`);
-    refused(`${keep(0, 80, true)}; ${markAgain(72)}; ${store(64)}; i32.const 0`);
+    // Two marks that are no more than a chunk apart cover what is between them.
+    const chunk = 2 ** chunkShift;
+    const inHome = `local.get 0; i32.const ${LIMIT}; i32.ge_u; if; unreachable; end; ${keep(0, 4, true)}`;
+    for (const distance of [72, chunk])
+      verifyBody(
+        `${inHome}; ${mark(0, distance)}; ${store(64)}; ${store(distance)}; ${store(distance + 61)}; i32.const 0`,
+      );
+    refused(`${inHome}; ${mark(0, chunk)}; ${store(chunk + 62)}; i32.const 0`);
+    refused(`${inHome}; ${mark(0, chunk + 1)}; ${store(64)}; i32.const 0`);
+    refused(`${inHome}; local.get 1; if; ${mark(0, 72)}; end; ${store(64)}; i32.const 0`);
     // Read first, written later; marks outlast calls.
     const check = `${translate(0, 0, 8, false)}; local.set 3`;
     verifyBody(`${check}; ${again(8, true)}; ${markAgain(0)}; ${store(4)}; i32.const 0`);
@@ -224,7 +233,7 @@ describe('checks of a VMA', () => {
     const trapIf = (how: string, limit: number): string =>
       `local.get 0; i32.const ${limit}; ${how}; if; unreachable; end`;
     const checked = (limit: number): string => `
-      local.get 1; if; ${trapIf('i32.lt_u', 100)}; ${callCheck(0, 4, false)}; else; ${trapIf('i32.gt_u', limit)}; end
+      local.get 1; if; ${trapIf('i32.lt_u', 100)}; ${checkVma(0, 4, false)}; else; ${trapIf('i32.gt_u', limit)}; end
       ${trapIf('i32.lt_u', 100)}; local.get 0; i32.load`;
     verifyBody(checked(99));
     refused(checked(100));
@@ -239,11 +248,11 @@ describe('checks of a VMA', () => {
     const access = (offset: number): string => `local.get 0; i32.load ${offset}; drop`;
     verifyBody(`${checkVma(0, 64, false)}; ${access(0)}; ${access(60)}; i32.const 0`);
     verifyBody(
-      `local.get 1; if; ${callCheck(0, 8, false)}; else; ${callCheck(0, 16, false)}; end; ${access(4)}; i32.const 0`,
+      `local.get 1; if; ${checkVma(0, 8, false)}; else; ${checkVma(0, 16, false)}; end; ${access(4)}; i32.const 0`,
     );
     refused(
-      `local.get 1; if; ${callCheck(0, 8, false)}; else; ${callCheck(0, 16, false)}; end; ${access(8)}; i32.const 0`,
+      `local.get 1; if; ${checkVma(0, 8, false)}; else; ${checkVma(0, 16, false)}; end; ${access(8)}; i32.const 0`,
     );
-    refused(`local.get 1; if; ${callCheck(0, 8, false)}; end; ${access(0)}; i32.const 0`);
+    refused(`local.get 1; if; ${checkVma(0, 8, false)}; end; ${access(0)}; i32.const 0`);
   });
 });

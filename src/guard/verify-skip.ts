@@ -18,8 +18,7 @@ const OPENS = 1;
 const CLOSES = 2;
 const DIVIDES = 3;
 
-/** A piece is whole, so nothing in it ends here. */
-const meanings = new Uint8Array(OPCODE_COUNT + 1);
+const meanings = new Uint8Array(OPCODE_COUNT);
 for (const opcode of [OP_BLOCK, OP_LOOP, OP_IF, OP_TRY, OP_TRY_TABLE]) meanings[opcode] = OPENS;
 for (const opcode of [OP_END, OP_DELEGATE]) meanings[opcode] = CLOSES;
 for (const opcode of [OP_ELSE, OP_CATCH, OP_CATCH_ALL]) meanings[opcode] = DIVIDES;

@@ -1,5 +1,5 @@
 /** What all parts of the walk through a body have in common: where it is, what is on the stack, and how it ends early. */
-import { unproven } from './errors.ts';
+import { unprovenBody } from './errors.ts';
 import { type ExpressionContext, InstructionList, WORD_A, WORD_OFFSET, WORDS } from './instructions.ts';
 import type { HomeLayout } from './types.ts';
 import { AccessProof } from './verify-access.ts';
@@ -23,8 +23,6 @@ export interface FunctionContext {
   readonly addedFirst: number;
   readonly segmentCount: number;
   readonly describe: (index: number) => string;
-  /** Whether pieces that are known are passed over, which is faster, or interpreted as well. */
-  readonly usePieces: boolean;
 }
 
 export class WalkState {
@@ -51,10 +49,10 @@ export class WalkState {
       typeCount: context.typeParameters.length,
       where: () => context.describe(this.function),
     };
-    this.translations = new Translations(this.values);
+    this.translations = new Translations(this.values, context.layout.addressMask !== 0);
     this.flow = new Flow(this.values, this.translations, onTooMuch);
     this.proof = new AccessProof(this.values, this.translations, context.layout);
-    this.arithmetic = new Arithmetic(this.values, this.translations);
+    this.arithmetic = new Arithmetic(this.values, this.translations, context.layout.addressMask);
   }
 
   /** Begins the body in `list`. */
@@ -68,7 +66,7 @@ export class WalkState {
   }
 
   refuse(reason: string): Error {
-    return unproven(reason, this.words[this.at + WORD_OFFSET] ?? 0, this.decoding.where());
+    return unprovenBody(reason, this.words[this.at + WORD_OFFSET] ?? 0, this.decoding.where(), this.function);
   }
 
   /** Whether this instruction stands at word `at`, with this immediate. */

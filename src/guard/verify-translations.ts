@@ -16,7 +16,9 @@ import {
   FLAG_WRITE,
   KIND_HOME,
   KIND_SECRET,
+  KIND_SHIFTED,
   KIND_TRANSLATED,
+  VALUE_ZERO,
   type Values,
 } from './verify-values.ts';
 
@@ -51,8 +53,12 @@ export class Translations {
   readonly #values: Values;
   readonly #fact: Fact = { from: 0, size: 0, condition: 0, bound: 0, epoch: 0 };
 
-  constructor(values: Values) {
+  /** Whether addresses are masked. */
+  readonly #isMasked: boolean;
+
+  constructor(values: Values, isMasked: boolean) {
     this.#values = values;
+    this.#isMasked = isMasked;
   }
 
   begin(): void {
@@ -95,42 +101,6 @@ export class Translations {
     return this.#describeVma(value, selector, epoch);
   }
 
-  /**
-   * A new translation of `selector`: base + selector where that is below `limit`, selector + vmaOffset where it is not. Neither
-   * marked nor checked.
-   */
-  select(selector: number, limit: number, vmaOffset: number, epoch: number): number {
-    if (limit > HOME_ADDRESS_MAX) throw new RangeError('no home is that large');
-    const values = this.#values;
-    const low = values.low(selector);
-    const high = values.high(selector);
-    const translation = this.#make((low < limit ? CAN_BE_HOME : 0) | (high >= limit ? CAN_BE_VMA : 0));
-    this.#set(translation, SELECTOR, selector);
-    this.#set(translation, HOME_LOW, low);
-    this.#set(translation, HOME_HIGH, Math.min(high, limit - 1));
-    this.#set(translation, HOME_MAX, Math.min(high, limit - 1));
-    this.#set(translation, VMA_MIN, Math.max(low, limit));
-    this.#set(translation, VMA_OFFSET, vmaOffset);
-    this.#set(translation, VMA_EPOCH, epoch);
-    return translation;
-  }
-
-  /** Whether there can be this case. */
-  can(translation: number, which: number): boolean {
-    return (this.get(translation, CASES) & which) !== 0;
-  }
-
-  setMarked(translation: number, from: number, size: number): void {
-    this.#set(translation, MARK_FROM, from);
-    this.#set(translation, MARK_TO, from + size);
-  }
-
-  setChecked(translation: number, from: number, size: number, write: boolean): void {
-    this.#set(translation, VMA_FROM, from);
-    this.#set(translation, VMA_TO, from + size);
-    this.#set(translation, VMA_WRITE, write ? 1 : 0);
-  }
-
   #copy(from: number): number {
     const translation = this.#make(0);
     this.words.copyWithin(translation * WORDS, from * WORDS, (from + 1) * WORDS);
@@ -141,6 +111,9 @@ export class Translations {
     const values = this.#values;
     const selector = values.a[value] as number;
     const offset = values.b[value] as number;
+    // A mask bounds the address itself, and not one at a distance; what is shifted was not masked.
+    const isBounded = selector === VALUE_ZERO || (offset === 0 && values.kinds[selector] !== KIND_SHIFTED);
+    if (this.#isMasked && !isBounded) return -1;
     const low = values.low(selector) + offset;
     const high = values.high(selector) + offset;
     if (low < 0 || high > HOME_ADDRESS_MAX || low > high) return -1;
@@ -165,10 +138,19 @@ export class Translations {
     const values = this.#values;
     const root = values.rootOf(value);
     const fact = this.#fact;
-    const flag = values.hasFact(root, FLAG_WRITE) ? FLAG_WRITE : FLAG_READ;
-    if (!values.hasFact(root, flag)) return -1;
-    values.readFact(root, flag, fact);
-    if (fact.epoch !== epoch || (fact.condition !== 0 && values.low(fact.condition) < fact.bound)) return -1;
+    let flag = FLAG_WRITE;
+    if (!this.#readCheck(root, FLAG_WRITE, epoch)) {
+      if (!this.#readCheck(root, FLAG_READ, epoch)) return -1;
+      flag = FLAG_READ;
+    } else {
+      // Of two checks the one for reading is of use only where that for writing does not reach.
+      const { from, size } = fact;
+      const isWider =
+        this.#readCheck(root, FLAG_READ, epoch) &&
+        (((fact.from - from) | 0) < 0 || ((fact.from - from) | 0) + fact.size > size);
+      if (isWider) flag = FLAG_READ;
+      else this.#readCheck(root, FLAG_WRITE, epoch);
+    }
     const translation = this.#make(CAN_BE_VMA);
     const from = (fact.from - values.offsetOf(value)) | 0;
     this.#set(translation, VMA_FROM, from);
@@ -180,6 +162,15 @@ export class Translations {
     this.#set(translation, VMA_MIN, values.low(decides));
     this.#set(translation, VMA_OFFSET, (values.offsetOf(value) - values.offsetOf(decides)) | 0);
     return translation;
+  }
+
+  /** Reads the check of this flag into the fact; false when there is none that holds here. */
+  #readCheck(root: number, flag: number, epoch: number): boolean {
+    const values = this.#values;
+    if (!values.hasFact(root, flag)) return false;
+    const fact = this.#fact;
+    values.readFact(root, flag, fact);
+    return fact.epoch === epoch && (fact.condition === 0 || values.low(fact.condition) >= fact.bound);
   }
 
   selectorOf(translation: number): number {
@@ -236,6 +227,7 @@ export class Translations {
   move(translation: number, distance: number): number {
     if (Math.abs(distance) > MOVE_MAX) return -1;
     const isHome = (this.get(translation, CASES) & CAN_BE_HOME) !== 0;
+    if (isHome && this.#isMasked) return -1;
     const low = this.get(translation, HOME_LOW) + distance;
     const high = this.get(translation, HOME_HIGH) + distance;
     if (isHome && (low < 0 || high > HOME_ADDRESS_MAX)) return -1;

@@ -31,7 +31,7 @@ export const KIND_OPAQUE = 0;
 /** a: the value. */
 export const KIND_CONSTANT = 1;
 /** a + b modulo 2^32, b a constant, a the root. */
-const KIND_SUM = 2;
+export const KIND_SUM = 2;
 /** a >>> b, b a constant. */
 export const KIND_SHIFTED = 3;
 /** a = 0; a & b, a | b; a < b, a <= b (unsigned); a = b, a ≠ b. */
@@ -42,6 +42,8 @@ export const KIND_LESS = 7;
 export const KIND_LESS_OR_EQUAL = 8;
 export const KIND_EQUAL = 9;
 export const KIND_NOT_EQUAL = 10;
+/** a & the layout's mask, where a was known to be no larger than that: the same number. */
+export const KIND_MASKED = 11;
 /** Secret ones from here on. */
 export const KIND_SECRET = 16;
 export const KIND_BASE = 16;
@@ -208,6 +210,17 @@ export class Values {
     const kind = this.kinds[value];
     if (kind === KIND_SUM) return this.b[value] as number;
     return kind === KIND_CONSTANT ? (this.a[value] as number) : 0;
+  }
+
+  /**
+   * What stands for both of two values of the function: themselves, if they are one; a sum, if they are the same sum, of which nothing
+   * is known that was known of one of them; otherwise VALUE_ANY.
+   */
+  common(a: number, b: number): number {
+    if (a === b) return a;
+    if (this.kinds[a] !== KIND_SUM || this.kinds[b] !== KIND_SUM) return VALUE_ANY;
+    if (this.a[a] !== this.a[b] || this.b[a] !== this.b[b]) return VALUE_ANY;
+    return this.make(KIND_SUM, this.a[a] as number, this.b[a] as number);
   }
 
   /** value + constant modulo 2^32, of a value of the function. */

@@ -25,12 +25,12 @@ function importsOf(bytes: Uint8Array): ReadonlyMap<string, FunctionType> {
   );
 }
 
-/** Guards a module and verifies it, with what is known as a whole and without. */
+/** Guards a module and verifies it. */
 function accepted(bytes: Uint8Array, memoryLimitBytes?: number): GuardedModule {
   const imports = importsOf(bytes);
   const limit = memoryLimitBytes === undefined ? {} : { memoryLimitBytes };
   const guarded = guardModule(bytes, { imports, ...limit });
-  for (const usePieces of [true, false]) verifyModule(guarded, { imports, usePieces });
+  verifyModule(guarded, { imports });
   return guarded;
 }
 

@@ -56,8 +56,6 @@ import type { FunctionContext } from './verify-state.ts';
 export interface VerifyOptions {
   /** Host functions that the module may import, by `module.name`, with their types as the original module sees them. */
   readonly imports: ReadonlyMap<string, FunctionType>;
-  /** False: interprets everything, also what is known as a whole (verify-pieces.ts). For tests that compare the two. */
-  readonly usePieces?: boolean;
 }
 
 /**
@@ -68,7 +66,7 @@ export interface VerifyOptions {
  * (MODULE_MALFORMED, MODULE_UNSUPPORTED, MODULE_TOO_LARGE) for what it does not understand; and MODULE_TOO_LARGE for a
  * function that would take too long. Takes time and memory in proportion to the size of the module.
  */
-export function verifyModule(guarded: GuardedModule, { imports, usePieces = true }: VerifyOptions): void {
+export function verifyModule(guarded: GuardedModule, { imports }: VerifyOptions): void {
   const { bytes, layout } = guarded;
   verifyLayout(layout);
   const module = decodeModule(bytes, GUARDED_LIMITS);
@@ -77,7 +75,7 @@ export function verifyModule(guarded: GuardedModule, { imports, usePieces = true
   const addedFirst = module.functions.length - INIT_SEGMENT_FIRST - segmentCount - 1;
   if (addedFirst < module.importedFunctions) throw unproven('functions of the guard are missing', 0, 'the module');
   verifyParts(module, guarded, imports, addedFirst);
-  const context = contextOf(module, layout, addedFirst, usePieces);
+  const context = contextOf(module, layout, addedFirst);
   verifyAdded(module, layout, addedFirst);
   const verifier = new FunctionVerifier(context);
   const init = module.functions.length - 1;
@@ -89,7 +87,7 @@ export function verifyModule(guarded: GuardedModule, { imports, usePieces = true
   }
 }
 
-function contextOf(module: Module, layout: HomeLayout, addedFirst: number, usePieces: boolean): FunctionContext {
+function contextOf(module: Module, layout: HomeLayout, addedFirst: number): FunctionContext {
   const { types } = module;
   return {
     bytes: module.bytes,
@@ -102,7 +100,6 @@ function contextOf(module: Module, layout: HomeLayout, addedFirst: number, usePi
     addedFirst,
     segmentCount: module.data.length,
     describe: (index) => describeFunction(module, index),
-    usePieces,
   };
 }
 

@@ -118,14 +118,6 @@ export class Writer {
     this.#length = to;
   }
 
-  /** Writes again what is between two positions. */
-  repeat(start: number, end: number): void {
-    const length = end - start;
-    if (length > this.#bytes.length - this.#length) this.#grow(length);
-    this.#bytes.copyWithin(this.#length, start, end);
-    this.#length += length;
-  }
-
   /** The number and the bytes of an instruction, without its immediates. */
   opcode(opcode: number): void {
     if (opcode < 0x100) {

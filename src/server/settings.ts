@@ -42,6 +42,11 @@ export interface WorkerServerOptions {
   readonly logBytesMax?: number;
   /** What one invocation may own in ArgBufs, in bytes, each counted as the power of two that holds it. Default 1 GiB. */
   readonly argBufBytesMax?: number;
+  /**
+   * Also bounds addresses by computing behind each check, against processors that guess a check wrong: SECURITY.md says what that is
+   * good for and what it costs. Memory limits are rounded up to powers of two for it: accesses up to there do not fault. Default: false.
+   */
+  readonly maskAddresses?: boolean;
   /** How long after its deadline an invocation that ignores it keeps its executor, in ms: 1 to 60,000. Default 1,000. */
   readonly stuckMs?: number;
 }
@@ -53,6 +58,7 @@ export interface ServerSettings extends DispatcherOptions {
   readonly orchestrators: number;
   readonly stacksMax: number;
   readonly argBufBytesMax: number;
+  readonly maskAddresses: boolean;
   readonly stuckMs: number;
   readonly limits: InvocationLimits;
 }
@@ -64,7 +70,7 @@ const SPIN_US_CROWDED = 5;
 const ORCHESTRATORS_MAX = 15;
 const THREADS_MAX: number = EXECUTORS_MAX - 1 - ORCHESTRATORS_MAX;
 
-type NumericOption = Exclude<keyof WorkerServerOptions, 'dataFolder' | 'log'>;
+type NumericOption = Exclude<keyof WorkerServerOptions, 'dataFolder' | 'log' | 'maskAddresses'>;
 
 /** Least, most, default. */
 export const OPTION_BOUNDS: Readonly<Record<NumericOption, readonly [least: number, most: number, normal: number]>> = {
@@ -91,6 +97,8 @@ export function resolveOptions(options: WorkerServerOptions): ServerSettings {
     if (Number.isInteger(value) && value >= least && value <= most) return value;
     throw new JordError('BAD_OPTION', `${name} must be a whole number from ${least} to ${most}, not ${value}.`);
   };
+  const { maskAddresses = false } = options;
+  if (typeof maskAddresses !== 'boolean') throw new JordError('BAD_OPTION', 'maskAddresses must be true or false.');
   const orchestrators = number('orchestrators');
   const executors = options.executors === undefined ? defaultExecutors(orchestrators) : number('executors');
   if (executors > 0 && executors < orchestrators) {
@@ -108,6 +116,7 @@ export function resolveOptions(options: WorkerServerOptions): ServerSettings {
     queueDelayMs: number('queueDelayMs'),
     stacksMax: number('stacksMax'),
     argBufBytesMax: number('argBufBytesMax'),
+    maskAddresses,
     stuckMs: number('stuckMs'),
     limits: { responseBytesMax: number('responseBytesMax'), logBytesMax: number('logBytesMax') },
   };

@@ -2,7 +2,7 @@
  * From bytes to a version of a function that can run: guard, verify, compile, run the initialisers once in a template home,
  * make the image of it. Nothing else makes a module that an executor runs, also of what the store has.
  */
-import { FUNCTION_TABLE } from '../../core/layout.ts';
+import { FUNCTION_TABLE, PAGE_SIZE } from '../../core/layout.ts';
 import { JordError } from '../errors.ts';
 import {
   ABI_IMPORTS,
@@ -16,8 +16,9 @@ import { checkConcurrency } from '../functions/concurrency.ts';
 import { checkDeadlineMs, DEADLINE_MS_DEFAULT } from '../functions/deadline.ts';
 import { checkFetchAllow } from '../functions/fetch-allow.ts';
 import { moduleVersion } from '../functions/store.ts';
+import { nextAlone } from '../guard/alone.ts';
 import { guardModule } from '../guard/guard.ts';
-import { type GuardedModule, type GuardOptions, type HomeLayout, INIT_EXPORT } from '../guard/types.ts';
+import { type Alone, type GuardedModule, type GuardOptions, type HomeLayout, INIT_EXPORT } from '../guard/types.ts';
 import { statusError } from './errors.ts';
 import type { Executor, Handle, LoadedFunction } from './executor.ts';
 import { classifyFault, type Fault } from './faults.ts';
@@ -74,12 +75,33 @@ const HOMES_MAX = 65535;
  * Throws the MODULE_* errors of guard and verifier, and BAD_OPTION.
  */
 export async function prepare(bytes: Uint8Array, options: GuardOptions): Promise<Prepared> {
-  const guarded = guardModule(bytes, options);
-  return { guarded, module: await compileProven(guarded, options.imports) };
+  let alone: Alone = new Set();
+  for (;;) {
+    const guarded = guardModule(bytes, { ...options, alone });
+    try {
+      return { guarded, module: await compileProven(guarded, options.imports) };
+    } catch (error) {
+      const next = nextAlone(alone, error);
+      if (next === undefined) throw error;
+      alone = next;
+    }
+  }
+}
+
+/** What the memory of a function may grow to, in bytes. */
+export function memoryLimitOf(layout: HomeLayout): number {
+  return layout.memoryMaximumPages * PAGE_SIZE;
+}
+
+/** What all functions of a server have in common. */
+export interface LoadSettings {
+  /** Bounds what one invocation may have in ArgBufs; 0 is no limit. */
+  readonly argBufBytesMax?: number;
+  readonly maskAddresses?: boolean;
 }
 
 /**
- * Makes a version ready on an executor; it is not reachable yet. `argBufBytesMax` bounds what one invocation may have in ArgBufs.
+ * Makes a version ready on an executor; it is not reachable yet.
  *
  * Throws the MODULE_* errors, BAD_OPTION, and ADDRESS_SPACE_EXHAUSTED when there is no room for its homes.
  */
@@ -88,14 +110,14 @@ export async function loadVersion(
   name: string,
   bytes: Uint8Array,
   options: DeployOptions,
-  argBufBytesMax = 0,
+  { argBufBytesMax = 0, maskAddresses = false }: LoadSettings = {},
 ): Promise<Version> {
   const started = performance.now();
   const deadlineMs = checkDeadlineMs('deadlineMs', options.deadlineMs ?? DEADLINE_MS_DEFAULT);
   const { concurrency: limit } = options;
   const concurrency = limit === undefined ? null : checkConcurrency('concurrency', limit);
   const fetchAllow = checkFetchAllow(options.fetchAllow ?? []);
-  const prepared = await prepare(bytes, { imports: ABI_IMPORTS, ...options });
+  const prepared = await prepare(bytes, { ...options, imports: ABI_IMPORTS, maskAddresses });
   const { guarded, module } = prepared;
   checkExports(guarded.exports);
   const settings = { deadlineMs, concurrency, argBufBytesMax, fetchAllow };
@@ -148,7 +170,7 @@ export function initialise(
 
 /** A version as its executor needs it; `index` is the function's id less FUNCTION_ID_FIRST. */
 export function loadedFunction({ name, descriptor, layout, module, handle }: Version, index: number): LoadedFunction {
-  return { name, index, descriptor, memoryLimit: layout.memoryLimit, module, handle };
+  return { name, index, descriptor, memoryLimit: memoryLimitOf(layout), module, handle };
 }
 
 const SUSPENDING_IMPORTS: readonly string[] = SUSPENDING_FUNCTIONS.map((name) => `${ABI_MODULE}.${name}`);
@@ -240,7 +262,7 @@ function runInitialisers(
     const seal = (): number => privLib.functionSeal(pd, layout.globalsSize, HOMES_MAX, hostBase);
     expectOk(executor.takingHomes(seal), name);
   } catch (error) {
-    const fault = classifyFault(name, error, executor.faults.header(base), layout.memoryLimit);
+    const fault = classifyFault(name, error, executor.faults.header(base), memoryLimitOf(layout));
     if (fault === undefined) throw error;
     throw initFailed(name, fault);
   } finally {

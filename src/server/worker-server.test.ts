@@ -160,3 +160,29 @@ test('every stop ends when the store is closed, and what cannot be deployed from
   await second.stop();
   await rm(dataFolder, { recursive: true });
 });
+
+test('with masked addresses functions do and report the same, and keep the limit that they have', async () => {
+  // Reads the request and its own memory, up to its limit of three pages, and writes both.
+  const body = `
+    (local $sum i32)
+    (drop (memory.grow (i32.const 8)))
+    (i32.store (i32.const 196604) (i32.const 3))
+    (local.set $sum (i32.add (i32.load (local.get $request)) (i32.load (i32.const 196604))))
+    (i32.store (local.get $request) (local.get $sum))
+    (if (i32.eq (local.get $length) (i32.const 8)) (then (drop (i32.load (i32.add (local.get $request) (i32.const 6))))))
+    (local.get $request)`;
+  const outcomes = [];
+  for (const maskAddresses of [false, true]) {
+    const server = await startWorkerServer({ executors: 0, maskAddresses });
+    const { memoryLimitBytes } = await server.deploy('subject', handle(body), { memoryLimitBytes: 3 * 65536 });
+    const { body: response } = await server.invoke('subject', Uint8Array.of(4, 0, 0, 0));
+    const { fault, access, sizeBytes } = await faultOf(server.invoke('subject', new Uint8Array(8)));
+    outcomes.push({ memoryLimitBytes, sum: response[0], fault, access, sizeBytes });
+    await server.stop();
+  }
+  const [without, masked] = outcomes;
+  assert.deepEqual(masked, without);
+  assert.equal(masked?.sum, 7);
+  assert.equal(masked.memoryLimitBytes, 3 * 65536);
+  await assert.rejects(startWorkerServer({ maskAddresses: 'yes' as unknown as boolean }), { code: 'BAD_OPTION' });
+});

@@ -34,7 +34,7 @@ import type {
   ServerStats,
   WorkerServer,
 } from './types.ts';
-import { discard, loadedFunction, loadVersion, type Version } from './version.ts';
+import { discard, loadedFunction, loadVersion, memoryLimitOf, type Version } from './version.ts';
 
 export type { WorkerServerOptions } from './settings.ts';
 
@@ -231,7 +231,7 @@ export class LocalWorkerServer implements WorkerServer {
       const deployedAt = new Date().toISOString();
       try {
         const { layout, deadlineMs, concurrency, fetchAllow } = version;
-        const settings = { memoryLimitBytes: layout.memoryLimit, deadlineMs, concurrency, fetchAllow, deployedAt };
+        const settings = { memoryLimitBytes: memoryLimitOf(layout), deadlineMs, concurrency, fetchAllow, deployedAt };
         await this.#store?.put(name, bytes, settings);
       } catch (error) {
         discard(this.#executor, version.descriptor);
@@ -273,7 +273,7 @@ export class LocalWorkerServer implements WorkerServer {
       sizeBytes: version.sizeBytes,
       guardedSizeBytes,
       memoryInitialBytes: layout.memoryInitialPages * 65536,
-      memoryLimitBytes: layout.memoryLimit,
+      memoryLimitBytes: memoryLimitOf(layout),
       deadlineMs: version.deadlineMs,
       concurrency: version.concurrency,
       fetchAllow: version.fetchAllow,
@@ -422,7 +422,7 @@ export class LocalWorkerServer implements WorkerServer {
   }
 
   #load(name: string, module: Uint8Array, options: DeployOptions): Promise<Version> {
-    return loadVersion(this.#executor, name, module, options, this.#settings.argBufBytesMax);
+    return loadVersion(this.#executor, name, module, options, this.#settings);
   }
 
   #install(version: Version, deployedAt: string): void {

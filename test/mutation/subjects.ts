@@ -180,16 +180,58 @@ const CONTROL = `(module
     (drop (i32.atomic.rmw.add offset=8 (local.get 0) (local.get 1)))
     (memory.atomic.wait32 (local.get 0) (i32.const 0) (i64.const 0))))`;
 
+/** Functions whose pointers are translated once and used often, as straight as possible. */
+const SHARING = `(module
+  (import "jord" "probe" (func $probe (param i32 i32) (result i32)))
+  (memory 1 1)
+  (global $sp (mut i32) (i32.const 32768))
+  (type $two (func (param i32 i32) (result i32)))
+  (func $fields (export "fields") (type $two)
+    (i32.store offset=4 (local.get 0) (local.get 1))
+    (i64.store offset=16 (local.get 0) (i64.load offset=8 (local.get 0)))
+    (i32.load (local.get 0)))
+  (func $further (export "further") (type $two)
+    (i32.store (local.get 0) (local.get 1))
+    (if (local.get 1) (then (i32.store offset=80 (local.get 0) (i32.const 1))))
+    (i32.store offset=96 (local.get 0) (local.get 1))
+    (i32.load offset=40 (local.get 0)))
+  (func $again (export "again") (type $two)
+    (i32.store offset=8 (local.get 0) (local.get 1))
+    (drop (call $probe (i32.load (local.get 0)) (local.get 1)))
+    (i32.store (local.get 0) (i32.load offset=8 (local.get 0)))
+    (i32.load offset=12 (local.get 0)))
+  (func $arms (export "arms") (type $two)
+    (if (local.get 1)
+      (then (i32.store (local.get 0) (local.get 1)) (i32.store offset=4 (local.get 0) (i32.const 2)))
+      (else (drop (i32.load (local.get 0))) (drop (i32.load offset=8 (local.get 0)))))
+    (i32.load offset=4 (local.get 0)))
+  (func $frame (export "frame") (type $two) (local $f i32)
+    (global.set $sp (local.tee $f (i32.sub (local.get 0) (i32.const 64))))
+    (local.set $f (global.get $sp))
+    (i32.store offset=56 (local.get $f) (local.get 1))
+    (i64.store offset=8 (local.get $f) (i64.const 3))
+    (i32.load offset=56 (local.get $f))))`;
+
+/** A module in which translations are shared. */
+export function sharingSubject(): Subject {
+  return programSubject('sharing', SHARING, true);
+}
+
 const CONTROL_PARAMETERS_MAX = 24;
 
 const COUNTERS: Readonly<Record<string, number>> = { loop: 0, nested: 4, recurse: 8, tail: 12 };
 
 /** A module with everything but single accesses. */
 export function controlSubject(): Subject {
+  return programSubject('control', CONTROL, false);
+}
+
+/** Where nothing loops, only the functions themselves are mutated: those that the guard adds are the same everywhere. */
+function programSubject(subject: string, source: string, isStraight: boolean): Subject {
   const imports: ReadonlyMap<string, FunctionType> = new Map([
     ['jord.probe', { parameters: ['i32', 'i32'], results: ['i32'] }],
   ]);
-  const guarded = guardModule(wat(CONTROL), { imports, memoryLimitBytes: LIMIT });
+  const guarded = guardModule(wat(source), { imports, memoryLimitBytes: LIMIT });
   const open = openModule(guarded);
   const calls = guarded.exports.map(({ name }): OracleCall => {
     const counter = COUNTERS[name];
@@ -206,10 +248,10 @@ export function controlSubject(): Subject {
     const name = open.parts.names.functions.get(index);
     // Those that others call show themselves in all of them.
     const its = calls.filter((call) => call.name === name && !['load', 'store', 'recurse', 'host'].includes(name));
-    return { index, calls: its.length > 0 ? its : calls, isStraight: false };
+    return { index, calls: its.length > 0 ? its : calls, isStraight };
   });
   return {
-    name: 'control',
+    name: subject,
     guarded,
     imports,
     host: (log) => ({
@@ -220,7 +262,7 @@ export function controlSubject(): Subject {
         return 1;
       },
     }),
-    functions: [...own, ...addedFunctions(open, calls)],
+    functions: isStraight ? own : [...own, ...addedFunctions(open, calls)],
     calls,
   };
 }

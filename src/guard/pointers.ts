@@ -1,0 +1,979 @@
+/**
+ * Finds out where the pointers of a body come from: for each access the instruction that leaves its pointer, the local that
+ * holds it if one does, and which accesses are about one and the same pointer.
+ *
+ * One pass over the instruction list with symbols instead of values. Two pointers have the same number only if they are the
+ * same on every path; what is set on one path and used where paths meet gets a new number.
+ *
+ * Accesses of one pointer form a GROUP when all of them are in one stretch without branches and calls: once the first has been
+ * reached, the others are too, unless there is a trap. So the first may ask for the whole range that they need.
+ */
+import { RED_ZONE } from '../../core/layout.ts';
+import { BLOCK_TYPE_EMPTY, BLOCK_TYPE_VALUE, type InstructionList, WORD_A, WORDS } from './instructions.ts';
+import type { Module } from './module.ts';
+import {
+  type Access,
+  accessOf,
+  OP_BLOCK,
+  OP_BR,
+  OP_BR_IF,
+  OP_BR_TABLE,
+  OP_CALL,
+  OP_CALL_INDIRECT,
+  OP_CATCH,
+  OP_CATCH_ALL,
+  OP_DATA_DROP,
+  OP_DELEGATE,
+  OP_ELEM_DROP,
+  OP_ELSE,
+  OP_END,
+  OP_GLOBAL_GET,
+  OP_GLOBAL_SET,
+  OP_I32_ADD,
+  OP_I32_CONST,
+  OP_I32_SUB,
+  OP_IF,
+  OP_LOCAL_GET,
+  OP_LOCAL_SET,
+  OP_LOCAL_TEE,
+  OP_LOOP,
+  OP_MEMORY_COPY,
+  OP_MEMORY_FILL,
+  OP_MEMORY_GROW,
+  OP_MEMORY_INIT,
+  OP_MEMORY_SIZE,
+  OP_REF_FUNC,
+  OP_RETHROW,
+  OP_RETURN,
+  OP_RETURN_CALL,
+  OP_RETURN_CALL_INDIRECT,
+  OP_THROW,
+  OP_THROW_REF,
+  OP_TRY,
+  OP_TRY_TABLE,
+  OP_UNREACHABLE,
+  OPCODE_COUNT,
+} from './opcodes.ts';
+import { NOT_PLAIN, operandCounts, resultCounts } from './stack-effects.ts';
+
+// What an instruction means here.
+const PLAIN = 1;
+const ACCESS = 2;
+const GET = 3;
+const SET = 4;
+const TEE = 5;
+const CONSTANT = 6;
+const OPEN = 7;
+const ELSE = 8;
+const END = 9;
+const BRANCH_IF = 10;
+const LEAVE = 11;
+const CALL = 12;
+const GLOBAL_SET = 13;
+const HANDLER = 14;
+const TAKES_3 = 15;
+
+const meanings = new Uint8Array(OPCODE_COUNT);
+
+function setMeanings(meaning: number, opcodes: readonly number[]): void {
+  for (const opcode of opcodes) meanings[opcode] = meaning;
+}
+
+/** Operands and results of instructions that stack-effects.ts does not list, since they do more than compute. */
+const operands = new Uint8Array(operandCounts);
+const results = new Uint8Array(resultCounts);
+
+for (let opcode = 0; opcode < OPCODE_COUNT; opcode += 1) {
+  if (operandCounts[opcode] !== NOT_PLAIN) meanings[opcode] = PLAIN;
+  if (accessOf(opcode) !== undefined) meanings[opcode] = ACCESS;
+}
+for (const [opcode, taken, left] of [
+  [OP_GLOBAL_GET, 0, 1],
+  [OP_MEMORY_SIZE, 0, 1],
+  [OP_MEMORY_GROW, 1, 1],
+  [OP_DATA_DROP, 0, 0],
+  [OP_ELEM_DROP, 0, 0],
+  [OP_REF_FUNC, 0, 1],
+] as const) {
+  meanings[opcode] = PLAIN;
+  operands[opcode] = taken;
+  results[opcode] = left;
+}
+setMeanings(TAKES_3, [OP_MEMORY_COPY, OP_MEMORY_FILL, OP_MEMORY_INIT]);
+setMeanings(GET, [OP_LOCAL_GET]);
+setMeanings(SET, [OP_LOCAL_SET]);
+setMeanings(TEE, [OP_LOCAL_TEE]);
+setMeanings(CONSTANT, [OP_I32_CONST]);
+setMeanings(OPEN, [OP_BLOCK, OP_LOOP, OP_IF, OP_TRY, OP_TRY_TABLE]);
+setMeanings(ELSE, [OP_ELSE]);
+setMeanings(HANDLER, [OP_CATCH, OP_CATCH_ALL]);
+setMeanings(END, [OP_END, OP_DELEGATE]);
+setMeanings(BRANCH_IF, [OP_BR_IF]);
+setMeanings(LEAVE, [OP_BR, OP_BR_TABLE, OP_RETURN, OP_UNREACHABLE, OP_RETURN_CALL, OP_RETURN_CALL_INDIRECT]);
+setMeanings(LEAVE, [OP_THROW, OP_THROW_REF, OP_RETHROW]);
+setMeanings(CALL, [OP_CALL, OP_CALL_INDIRECT]);
+setMeanings(GLOBAL_SET, [OP_GLOBAL_SET]);
+
+/** Constants have numbers of their own when they are in locals; this one is their kin. */
+const VALUE_OF_CONSTANTS = 1;
+
+/** Most bytes that one check covers; its size has eight bits. */
+const GROUP_BYTES_MAX = 255;
+
+// Where the pointer of an access comes from.
+export const FROM_LOCAL = 1;
+export const FROM_STACK = 2;
+export const FROM_CONSTANT = 3;
+/** It is taken from the stack at the access itself. */
+export const FROM_ACCESS = 4;
+
+// Words of a site: an access, and the instruction that leaves its pointer.
+const SITE_WORDS = 8;
+const FROM = 0;
+/** The local, or the constant. */
+const SOURCE = 1;
+/** The pointer's number. */
+const VALUE = 2;
+const GROUP = 3;
+const ACCESS_AT = 4;
+/** Whether the address can only be found at the access itself, since there are calls between pointer and access. */
+const LATE = 5;
+
+// Words of a group.
+const GROUP_WORDS = 8;
+const LOW = 0;
+const HIGH = 1;
+/** Range of what is written; HIGH 0: nothing. */
+const WRITE_LOW = 2;
+const WRITE_HIGH = 3;
+const STRETCH = 4;
+const GROUP_ACCESSES = 5;
+
+// Words of an operand.
+const OPERAND_WORDS = 5;
+const OPERAND_VALUE = 0;
+/** The local it was read from, or -1. */
+const OPERAND_LOCAL = 1;
+/** The instruction that left it. */
+const OPERAND_AT = 2;
+/** The first instruction of the expression, or -1 when that is not known. */
+const OPERAND_START = 3;
+/** How many calls there were before. */
+const OPERAND_CALLS = 4;
+
+// Words of a block.
+const BLOCK_WORDS = 7;
+const BLOCK_HEIGHT = 0;
+const BLOCK_RESULTS = 1;
+const BLOCK_PARAMETERS = 2;
+const BLOCK_START = 3;
+/** Its part's number, for `#partParent`; and whether it is a loop, then where. */
+const BLOCK_PART = 4;
+const BLOCK_LOOP = 5;
+/** A value whose kin are the results, 0 if there are none. */
+const BLOCK_VALUE = 6;
+
+function grown<T extends Int32Array | Uint8Array>(table: T, length: number, make: (length: number) => T): T {
+  if (length <= table.length) return table;
+  const larger = make(Math.max(length, 2 * table.length));
+  larger.set(table);
+  return larger;
+}
+
+const int32 = (length: number): Int32Array<ArrayBuffer> => new Int32Array(length);
+const uint8 = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(length);
+
+// Words of a local.
+const LOCAL_WORDS = 5;
+/** The number of its value, 0 before it has one; the part of a block where it got that, and the instruction. */
+const LOCAL_VALUE = 0;
+const LOCAL_PART = 1;
+const LOCAL_AT = 2;
+/** Its number among the locals that the body sets, or -1. */
+const LOCAL_SET_INDEX = 3;
+/** The body that these words are about. */
+const LOCAL_BODY = 4;
+
+export class Pointers {
+  readonly #module: Module;
+  readonly #memoryLimit: number;
+  readonly #stackPointer: number;
+  /** By instruction: the site whose pointer it leaves; the site whose access it is; 0: none. */
+  leaves = int32(1024);
+  accesses = int32(1024);
+  /** By instruction: how many times `base` goes onto the stack before it, for a `global.set` or a call through a table. */
+  bases = uint8(1024);
+  /** By instruction: for a `global.set` or a call through a table, 1 if `base` is below its operand. */
+  hasBase = uint8(1024);
+  /** By instruction: for a loop, where its `end` is. */
+  ends = int32(1024);
+  /** Instructions that set each local, and those that call, in ascending order. */
+  #sets = int32(1024);
+  #setsFirst = int32(256);
+  #setsEnd = int32(256);
+  #setLocalCount = 0;
+  #calls = int32(256);
+  callCount = 0;
+  #sites = int32(SITE_WORDS * 256);
+  siteCount = 0;
+  #groups = int32(GROUP_WORDS * 256);
+  #groupCount = 0;
+  #stack = int32(OPERAND_WORDS * 256);
+  #top = 0;
+  #blocks = int32(BLOCK_WORDS * 64);
+  #depth = 0;
+  /** Parts of blocks: the part around each, and whether it is still open. */
+  #partParent = int32(256);
+  #partOpen = uint8(256);
+  #partCount = 0;
+  /** By local. */
+  #locals = int32(LOCAL_WORDS * 256);
+  /** By number of a value: its latest group. */
+  #groupOf = int32(1024);
+  #valueCount = 0;
+  /**
+   * By number of a value: another one of its kin, or itself for the one that stands for all of them. Kin are values of which one may
+   * be at a constant distance of the other, or the same on some path, as far as anybody can know who looks at the code in its
+   * order: the verifier keeps one check and one mark for what it knows to have one root.
+   */
+  #kin = int32(1024);
+  /** For those that stand for others: the group of the last site about one of them, where that was, and the last of another group. */
+  #lastGroup = int32(1024);
+  #lastAt = int32(1024);
+  /** and whether it is the stack pointer. */
+  #isStack = uint8(1024);
+  /** By number of a value: how far from it anything is written. */
+  #writeHigh = int32(1024);
+  #otherAt = int32(1024);
+  #stretch = 0;
+  #floor = 0;
+  #openLoops: number[] = [];
+  #callsSoFar = 0;
+  #body = 0;
+  #hasTryTable = false;
+  #isAlone = false;
+  #words: Int32Array = int32(0);
+
+  /** `memoryLimit` as in access.ts; `stackPointer` is the global that holds it, or -1. */
+  constructor(module: Module, memoryLimit: number, stackPointer: number) {
+    this.#module = module;
+    this.#stackPointer = stackPointer;
+    this.#memoryLimit = memoryLimit;
+  }
+
+  // What was found.
+
+  from(site: number): number {
+    return this.#sites[site * SITE_WORDS + FROM] as number; // sites are inside the table
+  }
+
+  source(site: number): number {
+    return this.#sites[site * SITE_WORDS + SOURCE] as number;
+  }
+
+  value(site: number): number {
+    return this.#sites[site * SITE_WORDS + VALUE] as number;
+  }
+
+  /** The number that stands for the kin of the pointer. */
+  kin(site: number): number {
+    return this.#kinOf(this.value(site));
+  }
+
+  /** The number that stands for the kin of all constants. */
+  get kinOfConstants(): number {
+    return this.#kinOf(VALUE_OF_CONSTANTS);
+  }
+
+  /** Whether the pointer was computed from the stack pointer. */
+  isStack(site: number): boolean {
+    return this.#isStack[this.value(site)] === 1;
+  }
+
+  /** [pointer, pointer + this) has in it all that the function writes at this pointer. */
+  writeHigh(site: number): number {
+    return this.#writeHigh[this.value(site)] as number;
+  }
+
+  accessAt(site: number): number {
+    return this.#sites[site * SITE_WORDS + ACCESS_AT] as number;
+  }
+
+  isLate(site: number): boolean {
+    return this.#sites[site * SITE_WORDS + LATE] === 1;
+  }
+
+  groupLow(site: number): number {
+    return this.#group(site, LOW);
+  }
+
+  groupHigh(site: number): number {
+    return this.#group(site, HIGH);
+  }
+
+  groupWriteLow(site: number): number {
+    return this.#group(site, WRITE_LOW);
+  }
+
+  /** 0 when the group writes nothing. */
+  groupWriteHigh(site: number): number {
+    return this.#group(site, WRITE_HIGH);
+  }
+
+  groupAccesses(site: number): number {
+    return this.#group(site, GROUP_ACCESSES);
+  }
+
+  #group(site: number, word: number): number {
+    const group = this.#sites[site * SITE_WORDS + GROUP] as number;
+    return this.#groups[group * GROUP_WORDS + word] as number;
+  }
+
+  /** Whether one of the instructions behind `first` and before `end` sets this local. */
+  isSetBetween(local: number, first: number, end: number): boolean {
+    const index = this.#locals[this.#localWord(local) + LOCAL_SET_INDEX] as number;
+    if (index < 0) return false;
+    return isAnyBetween(this.#sets, this.#setsFirst[index] as number, this.#setsEnd[index] as number, first, end);
+  }
+
+  isCalledBetween(first: number, end: number): boolean {
+    return isAnyBetween(this.#calls, 0, this.callCount, first, end);
+  }
+
+  /** Looks at a body. `isAlone`: each access takes its pointer from the stack, and has nothing to do with another. */
+  find({ words, count }: InstructionList, localCount: number, resultCount: number, isAlone = false): void {
+    this.#isAlone = isAlone;
+    this.#begin(words, count, localCount, resultCount);
+    let at = 0;
+    while (at < count) at = this.#step(words, at, count) + 1;
+  }
+
+  #begin(words: Int32Array, count: number, localCount: number, resultCount: number): void {
+    if (count > this.leaves.length) {
+      const length = 2 * count;
+      this.leaves = int32(length);
+      this.accesses = int32(length);
+      this.bases = uint8(length);
+      this.hasBase = uint8(length);
+      this.ends = int32(length);
+    } else {
+      this.leaves.fill(0, 0, count);
+      this.accesses.fill(0, 0, count);
+      this.bases.fill(0, 0, count);
+      this.hasBase.fill(0, 0, count);
+    }
+    this.#locals = grown(this.#locals, LOCAL_WORDS * localCount, int32);
+    this.#body += 1;
+    this.#findSets(words, count);
+    this.siteCount = 1;
+    this.#groupCount = 1;
+    this.#top = 0;
+    this.#depth = 0;
+    this.#partCount = 0;
+    this.#valueCount = VALUE_OF_CONSTANTS;
+    this.#newValue();
+    this.#stretch = 1;
+    this.#openLoops.length = 0;
+    this.#callsSoFar = 0;
+    this.#words = words;
+    this.#open(0, 0, resultCount, 0, -1);
+  }
+
+  /** Counts, then sorts, what sets each local; and finds calls and the ends of loops. */
+  #findSets(words: Int32Array, count: number): void {
+    this.#setLocalCount = 0;
+    this.callCount = 0;
+    this.#hasTryTable = false;
+    let sets = 0;
+    const open: number[] = [];
+    for (let at = 0; at < count; at += 1) {
+      const opcode = words[at * WORDS] as number; // at is inside the list
+      const meaning = meanings[opcode] as number; // as is every opcode
+      if (opcode === OP_TRY_TABLE) this.#hasTryTable = true;
+      if (meaning === SET || meaning === TEE) {
+        const index = this.#setIndex(words[at * WORDS + WORD_A] as number);
+        this.#setsEnd[index] = (this.#setsEnd[index] as number) + 1;
+        sets += 1;
+      } else if (meaning === CALL || opcode === OP_RETURN_CALL || opcode === OP_RETURN_CALL_INDIRECT) {
+        this.#calls = grown(this.#calls, this.callCount + 1, int32);
+        this.#calls[this.callCount] = at;
+        this.callCount += 1;
+      } else if (meaning === OPEN) {
+        open.push(at);
+      } else if (meaning === END) {
+        const opened = open.pop();
+        if (opened !== undefined) this.ends[opened] = at;
+      }
+    }
+    let first = 0;
+    for (let index = 0; index < this.#setLocalCount; index += 1) {
+      const ofIndex = this.#setsEnd[index] as number;
+      this.#setsFirst[index] = first;
+      this.#setsEnd[index] = first;
+      first += ofIndex;
+    }
+    this.#sets = grown(this.#sets, sets, int32);
+    for (let at = 0; at < count; at += 1) {
+      const meaning = meanings[words[at * WORDS] as number];
+      if (meaning !== SET && meaning !== TEE) continue;
+      const index = this.#setIndex(words[at * WORDS + WORD_A] as number);
+      const place = this.#setsEnd[index] as number;
+      this.#sets[place] = at;
+      this.#setsEnd[index] = place + 1;
+    }
+  }
+
+  /** The number of a local among those that are set, a new one when it is the first time. */
+  #setIndex(local: number): number {
+    const word = this.#localWord(local);
+    const known = this.#locals[word + LOCAL_SET_INDEX] as number;
+    if (known >= 0) return known;
+    const index = this.#setLocalCount;
+    this.#setLocalCount = index + 1;
+    this.#setsFirst = grown(this.#setsFirst, index + 1, int32);
+    this.#setsEnd = grown(this.#setsEnd, index + 1, int32);
+    this.#setsEnd[index] = 0;
+    this.#locals[word + LOCAL_SET_INDEX] = index;
+    return index;
+  }
+
+  /** Where a local's words are, made when it is first used: a function may declare many that it does not use. */
+  #localWord(local: number): number {
+    const word = local * LOCAL_WORDS;
+    const locals = this.#locals;
+    if (locals[word + LOCAL_BODY] !== this.#body) {
+      locals[word + LOCAL_BODY] = this.#body;
+      locals[word + LOCAL_VALUE] = 0;
+      locals[word + LOCAL_SET_INDEX] = -1;
+    }
+    return word;
+  }
+
+  #newValue(): number {
+    const value = this.#valueCount;
+    this.#valueCount = value + 1;
+    this.#groupOf = grown(this.#groupOf, value + 1, int32);
+    this.#groupOf[value] = 0;
+    this.#kin = grown(this.#kin, value + 1, int32);
+    this.#kin[value] = value;
+    this.#isStack = grown(this.#isStack, value + 1, uint8);
+    this.#isStack[value] = 0;
+    this.#writeHigh = grown(this.#writeHigh, value + 1, int32);
+    this.#writeHigh[value] = 0;
+    this.#lastGroup = grown(this.#lastGroup, value + 1, int32);
+    this.#lastAt = grown(this.#lastAt, value + 1, int32);
+    this.#otherAt = grown(this.#otherAt, value + 1, int32);
+    this.#lastGroup[value] = 0;
+    this.#lastAt[value] = -1;
+    this.#otherAt[value] = -1;
+    return value;
+  }
+
+  /** The number of a constant in a local. */
+  #newConstant(): number {
+    const value = this.#newValue();
+    this.#unite(VALUE_OF_CONSTANTS, value);
+    return value;
+  }
+
+  // Operands.
+
+  #push(value: number, local: number, at: number, start: number): void {
+    this.#stack = grown(this.#stack, (this.#top + 1) * OPERAND_WORDS, int32);
+    const word = this.#top * OPERAND_WORDS;
+    const stack = this.#stack;
+    stack[word + OPERAND_VALUE] = value;
+    stack[word + OPERAND_LOCAL] = local;
+    stack[word + OPERAND_AT] = at;
+    stack[word + OPERAND_START] = start;
+    stack[word + OPERAND_CALLS] = this.#callsSoFar;
+    this.#top += 1;
+  }
+
+  /** Takes operands away; where the lowest of them begins, or -1. */
+  #take(count: number, at: number): number {
+    if (count === 0) return at;
+    if (this.#top - count < this.#floor) throw new Error('an operand is missing');
+    this.#top -= count;
+    return this.#stack[this.#top * OPERAND_WORDS + OPERAND_START] as number;
+  }
+
+  // Locals.
+
+  #setLocal(local: number, value: number, part: number, at: number): void {
+    const word = this.#localWord(local);
+    this.#locals[word + LOCAL_VALUE] = value;
+    this.#locals[word + LOCAL_PART] = part;
+    this.#locals[word + LOCAL_AT] = at;
+  }
+
+  #innermostPart(): number {
+    return this.#blocks[(this.#depth - 1) * BLOCK_WORDS + BLOCK_PART] as number;
+  }
+
+  /** The number of a local's value, a new one if paths have met, or a loop begun, since it was set. */
+  #valueOf(local: number, at: number): number {
+    const word = this.#localWord(local);
+    const locals = this.#locals;
+    if (locals[word + LOCAL_VALUE] === 0) {
+      // It has had its value since the function began.
+      this.#setLocal(local, this.#newValue(), 0, -1);
+    }
+    const part = locals[word + LOCAL_PART] as number;
+    if (this.#partOpen[part] === 0) {
+      this.#setLocal(local, this.#newerValue(locals[word + LOCAL_VALUE] as number), this.#openPartAround(part), at);
+      return this.#locals[word + LOCAL_VALUE] as number;
+    }
+    const loop = this.#outermostLoopBehind(locals[word + LOCAL_AT] as number);
+    if (loop >= 0 && this.isSetBetween(local, loop, this.ends[loop] as number)) {
+      this.#setLocal(local, this.#newerValue(locals[word + LOCAL_VALUE] as number), this.#innermostPart(), at);
+    }
+    return locals[word + LOCAL_VALUE] as number;
+  }
+
+  /** What may still be a value, or be another one. */
+  #newerValue(older: number): number {
+    const value = this.#newValue();
+    this.#unite(older, value);
+    return value;
+  }
+
+  /** The innermost part around one that is closed which is still open. Shortens the way for the next time. */
+  #openPartAround(closed: number): number {
+    const parents = this.#partParent;
+    let open = closed;
+    while (this.#partOpen[open] === 0) open = parents[open] as number;
+    for (let part = closed; part !== open; ) {
+      const next = parents[part] as number;
+      parents[part] = open;
+      part = next;
+    }
+    return open;
+  }
+
+  /** The outermost open loop that begins behind an instruction, or -1. */
+  #outermostLoopBehind(at: number): number {
+    const loops = this.#openLoops;
+    let low = 0;
+    let high = loops.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((loops[middle] as number) > at) high = middle;
+      else low = middle + 1;
+    }
+    return loops[low] ?? -1;
+  }
+
+  // Blocks.
+
+  #open(height: number, parameters: number, resultCount: number, start: number, loop: number): void {
+    this.#blocks = grown(this.#blocks, (this.#depth + 1) * BLOCK_WORDS, int32);
+    const part = this.#newPart();
+    const word = this.#depth * BLOCK_WORDS;
+    const blocks = this.#blocks;
+    blocks[word + BLOCK_HEIGHT] = height;
+    blocks[word + BLOCK_PARAMETERS] = parameters;
+    blocks[word + BLOCK_RESULTS] = resultCount;
+    blocks[word + BLOCK_START] = start;
+    blocks[word + BLOCK_PART] = part;
+    blocks[word + BLOCK_LOOP] = loop;
+    blocks[word + BLOCK_VALUE] = resultCount > 0 ? this.#newValue() : 0;
+    this.#depth += 1;
+    this.#floor = height;
+  }
+
+  #newPart(): number {
+    const part = this.#partCount;
+    this.#partCount = part + 1;
+    this.#partParent = grown(this.#partParent, part + 1, int32);
+    this.#partOpen = grown(this.#partOpen, part + 1, uint8);
+    this.#partParent[part] =
+      this.#depth === 0 ? 0 : (this.#blocks[(this.#depth - 1) * BLOCK_WORDS + BLOCK_PART] as number);
+    this.#partOpen[part] = 1;
+    return part;
+  }
+
+  #openBlock(opcode: number, blockType: number, at: number): void {
+    const type = blockType < 0 ? undefined : this.#module.types[blockType];
+    const parameters = type?.parameters.length ?? 0;
+    const resultCount =
+      blockType === BLOCK_TYPE_EMPTY ? 0 : blockType === BLOCK_TYPE_VALUE ? 1 : (type?.results.length ?? 0);
+    let start = at;
+    if (opcode === OP_IF) start = this.#take(1, at);
+    if (parameters > 0) start = this.#take(parameters, at);
+    this.#open(this.#top, parameters, resultCount, start, opcode === OP_LOOP ? at : -1);
+    if (opcode === OP_LOOP) {
+      this.#openLoops.push(at);
+      if (this.isCalledBetween(at, this.ends[at] as number)) this.#callsSoFar += 1;
+    }
+    this.#pushUnknown(parameters, at);
+    if (opcode !== OP_BLOCK) this.#stretch += 1;
+  }
+
+  /** Another part of a block begins: `else`, or a handler. */
+  #nextPart(at: number): void {
+    const word = (this.#depth - 1) * BLOCK_WORDS;
+    const blocks = this.#blocks;
+    this.#joinResults();
+    const ended = blocks[word + BLOCK_PART] as number;
+    this.#partOpen[ended] = 0;
+    this.#depth -= 1;
+    const part = this.#newPart();
+    this.#depth += 1;
+    blocks[word + BLOCK_PART] = part;
+    // What was set in the part before is not what is there now, and will be something else again when the block ends.
+    this.#partParent[ended] = part;
+    this.#top = blocks[word + BLOCK_HEIGHT] as number;
+    this.#stretch += 1;
+    this.#pushUnknown(blocks[word + BLOCK_PARAMETERS] as number, at);
+  }
+
+  #pushUnknown(count: number, at: number): void {
+    for (let i = 0; i < count; i += 1) this.#push(this.#newValue(), -1, at, -1);
+  }
+
+  /** The path that is looked at goes to the end of the innermost block, with its results on the stack. */
+  #joinResults(): void {
+    this.#branch(this.#depth - 1);
+  }
+
+  /** The same of any block. Only what can be kin of its results is of interest. */
+  #branch(block: number): void {
+    const word = block * BLOCK_WORDS;
+    const result = this.#blocks[word + BLOCK_VALUE] as number;
+    if (result === 0) return;
+    const count = this.#blocks[word + BLOCK_RESULTS] as number;
+    for (let i = 1; i <= count && i <= this.#top; i += 1) {
+      this.#unite(result, this.#stack[(this.#top - i) * OPERAND_WORDS + OPERAND_VALUE] as number);
+    }
+  }
+
+  #close(at: number): void {
+    this.#joinResults();
+    this.#depth -= 1;
+    const word = this.#depth * BLOCK_WORDS;
+    const blocks = this.#blocks;
+    this.#partOpen[blocks[word + BLOCK_PART] as number] = 0;
+    if (blocks[word + BLOCK_LOOP] !== -1) this.#openLoops.pop();
+    this.#stretch += 1;
+    this.#top = blocks[word + BLOCK_HEIGHT] as number;
+    if (this.#depth === 0) return;
+    this.#floor = blocks[word - BLOCK_WORDS + BLOCK_HEIGHT] as number;
+    const start = blocks[word + BLOCK_START] as number;
+    const result = blocks[word + BLOCK_VALUE] as number;
+    const count = blocks[word + BLOCK_RESULTS] as number;
+    for (let i = 0; i < count; i += 1) this.#push(this.#newerValue(result), -1, at, count === 1 ? start : -1);
+    if (this.#hasTryTable) this.#callsSoFar += 1;
+  }
+
+  // Instructions.
+
+  /** Returns the place of the last instruction that this was about. */
+  #step(words: Int32Array, at: number, count: number): number {
+    const opcode = words[at * WORDS] as number;
+    const a = words[at * WORDS + WORD_A] as number;
+    switch (meanings[opcode]) {
+      case PLAIN: {
+        const start = this.#take(operands[opcode] as number, at);
+        if (results[opcode] === 0) return at;
+        const value = this.#newValue();
+        if (opcode === OP_GLOBAL_GET && a === this.#stackPointer) this.#isStack[value] = 1;
+        if (opcode === OP_I32_ADD || opcode === OP_I32_SUB) this.#sum(opcode, value);
+        this.#push(value, -1, at, start);
+        return at;
+      }
+      case GET:
+        this.#push(this.#valueOf(a, at), a, at, at);
+        return at;
+      case SET:
+        this.#set(a, at);
+        return at;
+      case TEE: {
+        const start = this.#set(a, at);
+        this.#push(this.#locals[a * LOCAL_WORDS + LOCAL_VALUE] as number, a, at, start);
+        return at;
+      }
+      case CONSTANT:
+        // A negative number stands for no value but a constant, which is in the list.
+        this.#push(-1, a, at, at);
+        return at;
+      case ACCESS:
+        this.#access(opcode, a >>> 0, at);
+        return at;
+      case OPEN:
+        this.#openBlock(opcode, a, at);
+        return at;
+      case ELSE:
+      case HANDLER:
+        this.#nextPart(at);
+        // An exception comes from anywhere in the block, also from behind a call.
+        if (meanings[opcode] === HANDLER) this.#callsSoFar += 1;
+        if (meanings[opcode] === HANDLER && opcode === OP_CATCH) this.#pushTag(a, at);
+        return at;
+      case END:
+        this.#close(at);
+        return at;
+      case BRANCH_IF:
+        this.#take(1, at);
+        if (a < this.#depth) this.#branch(this.#depth - 1 - a);
+        this.#stretch += 1;
+        return at;
+      case LEAVE:
+        this.#leave(opcode, a, at);
+        return skipDead(words, at, count);
+      case CALL:
+        this.#call(opcode, a, at);
+        return at;
+      case GLOBAL_SET:
+        this.#baseBelow(this.#take(1, at), at);
+        return at;
+      case TAKES_3:
+        this.#take(3, at);
+        return at;
+      default:
+        throw new Error(`nothing is known of instruction ${opcode}`);
+    }
+  }
+
+  /** The sum, or difference, of the operands that were just taken. */
+  #sum(opcode: number, sum: number): void {
+    const word = this.#top * OPERAND_WORDS + OPERAND_VALUE;
+    const left = this.#stack[word] as number;
+    const right = this.#stack[word + OPERAND_WORDS] as number;
+    if (this.#mayBeConstant(right)) this.#joinSum(sum, left, right);
+    if (opcode === OP_I32_ADD && this.#mayBeConstant(left)) this.#joinSum(sum, right, left);
+  }
+
+  /** sum = value + constant. */
+  #joinSum(sum: number, value: number, constant: number): void {
+    this.#unite(sum, value);
+    if (constant < 0 && value > 0) this.#isStack[sum] = this.#isStack[value] as number;
+  }
+
+  #mayBeConstant(value: number): boolean {
+    return value < 0 || this.#kinOf(value) === this.kinOfConstants;
+  }
+
+  #kinOf(value: number): number {
+    const kin = this.#kin;
+    let first = value;
+    while (kin[first] !== first) first = kin[first] as number;
+    for (let at = value; at !== first; ) {
+      const next = kin[at] as number;
+      kin[at] = first;
+      at = next;
+    }
+    return first;
+  }
+
+  /** Two values become kin; constants that are in the list have a negative number. */
+  #unite(value: number, other: number): void {
+    const to = this.#kinOf(value < 0 ? VALUE_OF_CONSTANTS : value);
+    const from = this.#kinOf(other < 0 ? VALUE_OF_CONSTANTS : other);
+    if (to === from) return;
+    this.#kin[from] = to;
+    const isLater = (this.#lastAt[from] as number) > (this.#lastAt[to] as number);
+    const earlier = isLater ? to : from;
+    const later = isLater ? from : to;
+    const lastOther = this.#lastGroup[earlier] === this.#lastGroup[later] ? -1 : (this.#lastAt[earlier] as number);
+    this.#otherAt[to] = Math.max(this.#otherAt[to] as number, this.#otherAt[from] as number, lastOther);
+    this.#lastGroup[to] = this.#lastGroup[later] as number;
+    this.#lastAt[to] = this.#lastAt[later] as number;
+  }
+
+  #leave(opcode: number, label: number, at: number): void {
+    if (opcode === OP_BR && label < this.#depth) this.#branch(this.#depth - 1 - label);
+    if (opcode !== OP_BR_TABLE) return;
+    this.#take(1, at);
+    // To which of them is not looked at.
+    for (let block = 0; block < this.#depth; block += 1) this.#branch(block);
+  }
+
+  #pushTag(tag: number, at: number): void {
+    const type = this.#module.types[this.#module.tags[tag] ?? -1];
+    this.#pushUnknown(type?.parameters.length ?? 0, at);
+  }
+
+  /** Sets a local to the value on the stack, which is taken; where its expression begins. */
+  #set(local: number, at: number): number {
+    const start = this.#take(1, at);
+    const value = this.#stack[this.#top * OPERAND_WORDS + OPERAND_VALUE] as number;
+    const before = this.#locals[this.#localWord(local) + LOCAL_VALUE] as number;
+    const now = value > 0 ? value : this.#newConstant();
+    if (before !== 0) this.#unite(before, now);
+    this.#setLocal(local, now, this.#innermostPart(), at);
+    return start;
+  }
+
+  #call(opcode: number, a: number, at: number): void {
+    let start = at;
+    if (opcode === OP_CALL_INDIRECT) {
+      start = this.#take(1, at);
+      this.#baseBelow(start, at);
+    }
+    const type = this.#module.types[opcode === OP_CALL ? (this.#module.functions[a] ?? -1) : a];
+    const parameters = type?.parameters.length ?? 0;
+    if (parameters > 0) start = this.#take(parameters, at);
+    this.#stretch += 1;
+    this.#callsSoFar += 1;
+    this.#pushResults(type?.results.length ?? 0, at, start);
+  }
+
+  /** Of more than one result it is not known where each begins, and only the last is on top behind the instruction. */
+  #pushResults(count: number, at: number, start: number): void {
+    for (let i = 0; i < count; i += 1) this.#push(this.#newValue(), -1, at, count === 1 ? start : -1);
+  }
+
+  #baseBelow(start: number, at: number): void {
+    if (start < 0 || (this.bases[start] as number) === 255) return;
+    this.bases[start] = (this.bases[start] as number) + 1;
+    this.hasBase[at] = 1;
+  }
+
+  #access(opcode: number, offset: number, at: number): void {
+    const access = accessOf(opcode) as Access; // it has that meaning
+    this.#take(access.operands.length, at);
+    const start = this.#take(1, at);
+    if (access.kind !== 'wait') this.#site(access, offset, at);
+    if (access.result !== undefined) this.#push(this.#newValue(), -1, at, start);
+  }
+
+  /** The operand that was taken last is a pointer. */
+  #site(access: Access, offset: number, at: number): void {
+    const word = this.#top * OPERAND_WORDS;
+    const stack = this.#stack;
+    const value = stack[word + OPERAND_VALUE] as number;
+    const local = stack[word + OPERAND_LOCAL] as number;
+    const left = stack[word + OPERAND_AT] as number;
+    if (this.#isAlone) {
+      this.#addSite(FROM_ACCESS, local, VALUE_OF_CONSTANTS, this.#newGroup(offset, access), left, at, 0);
+      return;
+    }
+    if (value < 0) {
+      const isHome = (local >>> 0) + offset + access.sizeBytes <= this.#memoryLimit;
+      // The address of a constant does not change, whatever is between it and the access.
+      const group = this.#newGroup(offset, access);
+      this.#addSite(isHome ? FROM_CONSTANT : FROM_ACCESS, local, VALUE_OF_CONSTANTS, group, left, at, 0);
+      if (access.write || !isHome) this.#noteSite(VALUE_OF_CONSTANTS, group, at);
+      return;
+    }
+    const isNear = offset + access.sizeBytes <= RED_ZONE && offset < this.#memoryLimit;
+    let from = local >= 0 && isNear ? FROM_LOCAL : FROM_STACK;
+    const group = from === FROM_LOCAL ? this.#groupFor(value, offset, access) : this.#newGroup(offset, access);
+    const isLate = stack[word + OPERAND_CALLS] !== this.#callsSoFar || this.#isOtherSince(value, group, left);
+    const isLost =
+      from === FROM_STACK
+        ? isLate || stack[word + OPERAND_START] === -1
+        : isLate && !this.#holds(local, value, left, at);
+    if (isLost || offset >= this.#memoryLimit) from = FROM_ACCESS;
+    this.#addSite(from, local, value, group, left, at, isLate ? 1 : 0);
+    this.#noteSite(value, group, isLate || from === FROM_ACCESS ? at : left);
+  }
+
+  #addSite(from: number, source: number, value: number, group: number, left: number, at: number, late: number): void {
+    const site = this.siteCount;
+    this.siteCount = site + 1;
+    this.#sites = grown(this.#sites, this.siteCount * SITE_WORDS, int32);
+    const sites = this.#sites;
+    const word = site * SITE_WORDS;
+    sites[word + FROM] = from;
+    sites[word + SOURCE] = source;
+    sites[word + VALUE] = value;
+    sites[word + ACCESS_AT] = at;
+    sites[word + LATE] = late;
+    sites[word + GROUP] = group;
+    if (from !== FROM_ACCESS) this.leaves[left] = site;
+    this.accesses[at] = site;
+    if (from === FROM_LOCAL) this.#noteWrite(value, group);
+  }
+
+  #noteWrite(value: number, group: number): void {
+    const high = this.#groups[group * GROUP_WORDS + WRITE_HIGH] as number;
+    if (high > (this.#writeHigh[value] as number)) this.#writeHigh[value] = high;
+  }
+
+  /** Whether behind an instruction there was a site of another group, for one of the value's kin. */
+  #isOtherSince(value: number, group: number, at: number): boolean {
+    const root = this.#kinOf(value);
+    return ((this.#lastGroup[root] === group ? this.#otherAt[root] : this.#lastAt[root]) as number) > at;
+  }
+
+  #noteSite(value: number, group: number, at: number): void {
+    const root = this.#kinOf(value);
+    if (this.#lastGroup[root] !== group) {
+      this.#otherAt[root] = this.#lastAt[root] as number;
+      this.#lastGroup[root] = group;
+    }
+    this.#lastAt[root] = at;
+  }
+
+  /** Whether a local that was read at `left` by a `local.get` still has that value. */
+  #holds(local: number, value: number, left: number, at: number): boolean {
+    return this.#valueOf(local, at) === value && this.#words[left * WORDS] === OP_LOCAL_GET;
+  }
+
+  #groupFor(value: number, offset: number, access: Access): number {
+    const group = this.#groupOf[value] as number;
+    const word = group * GROUP_WORDS;
+    const groups = this.#groups;
+    const high = offset + access.sizeBytes;
+    const isSame =
+      group !== 0 &&
+      groups[word + STRETCH] === this.#stretch &&
+      Math.max(groups[word + HIGH] as number, high) - Math.min(groups[word + LOW] as number, offset) <= GROUP_BYTES_MAX;
+    if (!isSame) {
+      const made = this.#newGroup(offset, access);
+      this.#groupOf[value] = made;
+      return made;
+    }
+    groups[word + LOW] = Math.min(groups[word + LOW] as number, offset);
+    groups[word + HIGH] = Math.max(groups[word + HIGH] as number, high);
+    groups[word + GROUP_ACCESSES] = (groups[word + GROUP_ACCESSES] as number) + 1;
+    if (access.write) {
+      const none = groups[word + WRITE_HIGH] === 0;
+      groups[word + WRITE_LOW] = none ? offset : Math.min(groups[word + WRITE_LOW] as number, offset);
+      groups[word + WRITE_HIGH] = Math.max(groups[word + WRITE_HIGH] as number, high);
+    }
+    return group;
+  }
+
+  #newGroup(offset: number, access: Access): number {
+    const group = this.#groupCount;
+    this.#groupCount = group + 1;
+    this.#groups = grown(this.#groups, this.#groupCount * GROUP_WORDS, int32);
+    const word = group * GROUP_WORDS;
+    const groups = this.#groups;
+    const high = offset + access.sizeBytes;
+    groups[word + LOW] = offset;
+    groups[word + HIGH] = high;
+    groups[word + WRITE_LOW] = access.write ? offset : 0;
+    groups[word + WRITE_HIGH] = access.write ? high : 0;
+    groups[word + STRETCH] = this.#stretch;
+    groups[word + GROUP_ACCESSES] = 1;
+    return group;
+  }
+}
+
+/** Behind an instruction that nothing goes on after: the place before the `else`, handler or `end` of its block. */
+function skipDead(words: Int32Array, first: number, count: number): number {
+  let depth = 0;
+  for (let at = first + 1; at < count; at += 1) {
+    const meaning = meanings[words[at * WORDS] as number];
+    if (meaning === OPEN) depth += 1;
+    else if (depth === 0 && (meaning === ELSE || meaning === HANDLER || meaning === END)) return at - 1;
+    else if (meaning === END) depth -= 1;
+  }
+  throw new Error('a block has no end');
+}
+
+/** Whether one of the numbers table[from … to), which ascend, is above `first` and below `end`. */
+function isAnyBetween(table: Int32Array, from: number, to: number, first: number, end: number): boolean {
+  let low = from;
+  let high = to;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((table[middle] as number) > first) high = middle;
+    else low = middle + 1;
+  }
+  return low < to && (table[low] as number) < end;
+}
