@@ -58,7 +58,9 @@ interface Instruction {
 const SIBLINGS: readonly (readonly string[])[] = [
   'i32.eq i32.ne i32.lt_s i32.lt_u i32.gt_s i32.gt_u i32.le_s i32.le_u i32.ge_s i32.ge_u i32.or i32.and i32.add i32.sub',
   'i32.add i32.sub i32.mul i32.and i32.or i32.xor i32.shl i32.shr_u i32.shr_s i32.rotl i32.gt_u i32.lt_u',
-  'i64.shr_u i64.shr_s i64.shl i64.add i64.or i64.rotl',
+  'i64.shr_u i64.shr_s i64.shl i64.add i64.sub i64.or i64.rotl',
+  'i64.gt_u i64.ge_u i64.lt_u i64.le_u i64.gt_s i64.ne',
+  'i64.extend_i32_u i64.extend_i32_s',
   'i32.eqz i32.clz i32.popcnt i32.extend8_s',
   'i32.load i32.load8_u i32.load8_s i32.load16_u i32.atomic.load',
   'i64.load i64.load8_u i64.load32_u i64.load32_s i64.atomic.load',

@@ -217,6 +217,11 @@ export function sharingSubject(): Subject {
   return programSubject('sharing', SHARING, true);
 }
 
+/** The same with masked addresses. */
+export function maskedSubject(): Subject {
+  return programSubject('masked', SHARING, true, true);
+}
+
 const CONTROL_PARAMETERS_MAX = 24;
 
 const COUNTERS: Readonly<Record<string, number>> = { loop: 0, nested: 4, recurse: 8, tail: 12 };
@@ -227,11 +232,11 @@ export function controlSubject(): Subject {
 }
 
 /** Where nothing loops, only the functions themselves are mutated: those that the guard adds are the same everywhere. */
-function programSubject(subject: string, source: string, isStraight: boolean): Subject {
+function programSubject(subject: string, source: string, isStraight: boolean, maskAddresses = false): Subject {
   const imports: ReadonlyMap<string, FunctionType> = new Map([
     ['jord.probe', { parameters: ['i32', 'i32'], results: ['i32'] }],
   ]);
-  const guarded = guardModule(wat(source), { imports, memoryLimitBytes: LIMIT });
+  const guarded = guardModule(wat(source), { imports, memoryLimitBytes: LIMIT, maskAddresses });
   const open = openModule(guarded);
   const calls = guarded.exports.map(({ name }): OracleCall => {
     const counter = COUNTERS[name];
