@@ -112,6 +112,19 @@ export function tokenOption(description: string): Option {
   return new Option('--token <token>', description).env('JORD_TOKEN').argParser(parseToken);
 }
 
+/** A folder or a file. An empty text is no name of one, and would be the current folder. */
+export function parsePath(text: string): string {
+  if (text !== '') return text;
+  throw new InvalidArgumentError('A path cannot be empty.');
+}
+
+/** Of options that are there or not, in a variable. */
+export function parseSwitch(text: string): boolean {
+  if (text === '1' || text === 'true') return true;
+  if (text === '0' || text === 'false') return false;
+  throw new InvalidArgumentError('It is 1 or true for yes, 0 or false for no.');
+}
+
 /** An empty variable counts as one that is not set, as in most tools. */
 export function dropEmptyVariables(environment: NodeJS.ProcessEnv): void {
   for (const [name, value] of Object.entries(environment)) {

@@ -69,3 +69,11 @@ test('what is not possible is refused', () => {
         `${option} ${value}`,
       );
 });
+
+test('masks can be asked for in a variable too, and not by an empty folder', () => {
+  assert.equal(dispatchOptions(parse('--mask-addresses')).maskAddresses, true);
+  assert.equal(dispatchOptions(parse('--mask-addresses', '0')).maskAddresses, false);
+  for (const parameters of [['--mask-addresses=maybe'], ['--data', '']]) {
+    assert.throws(() => parse(...parameters), CommanderError);
+  }
+});

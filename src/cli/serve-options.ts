@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import { LIMITS } from '../guard/errors.ts';
 import { OPTION_BOUNDS, type WorkerServerOptions } from '../server/settings.ts';
 import { LOG_FORMATS, LOG_THRESHOLDS, type LogFormat, type LogThreshold } from './log.ts';
-import { parseBytesWithin, parseNumberWithin, parsePort, tokenOption } from './options.ts';
+import { parseBytesWithin, parseNumberWithin, parsePath, parsePort, parseSwitch, tokenOption } from './options.ts';
 
 export interface ServeOptions {
   readonly port: number;
@@ -69,14 +69,16 @@ function addBasicOptions(command: Command): void {
   const port = new Option('-p, --port <port>', 'port to listen on; 0 takes any free one').env('PORT');
   const host = new Option('--host <address>', 'address to listen on; 0.0.0.0 for all').env('JORD_HOST');
   const data = new Option('-d, --data <folder>', 'folder of the function store').env('JORD_DATA');
+  const masks = 'also mask the addresses of functions, against processors that guess a check wrong';
+  const mask = new Option('--mask-addresses [yes]', masks);
   const grace = new Option('--grace-ms <ms>', 'how long requests under way may take once the server is told to stop');
   command
     .addOption(port.default(8080).argParser(parsePort))
     .addOption(host.default('127.0.0.1'))
-    .addOption(data.default('.jord'))
+    .addOption(data.default('.jord').argParser(parsePath))
     .addOption(tokenOption('who has it may manage functions from anywhere; without one, programs on this machine may'))
     .option('--demo', 'deploy the demo functions')
-    .option('--mask-addresses', 'also mask the addresses of functions, against processors that guess a check wrong')
+    .addOption(mask.env('JORD_MASK_ADDRESSES').preset('1').argParser(parseSwitch))
     .addOption(grace.env('JORD_GRACE_MS').default(10_000).argParser(parseNumberWithin(0, DURATION_MS_MAX)));
 }
 

@@ -68,6 +68,7 @@ function announce(gateway: Gateway, worker: WorkerServer, options: ServeOptions)
       ? `Deploy one:  npx jord deploy demo/hello.ts --server ${gateway.url}`
       : `Try:  curl --data 'world' ${gateway.url}/fn/${example}`,
   ];
+  if (options.maskAddresses === true) lines.push('Addresses of functions are masked.');
   if (options.token === undefined && !/^(?:127\.|localhost$|::1$)/.test(options.host)) {
     lines.push('Other machines can invoke functions, but not manage them: no token is configured.');
   }

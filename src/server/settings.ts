@@ -88,6 +88,10 @@ export const OPTION_BOUNDS: Readonly<Record<NumericOption, readonly [least: numb
   stuckMs: [1, 60_000, 1000],
 };
 
+function isOption(name: string): boolean {
+  return name in OPTION_BOUNDS || name === 'dataFolder' || name === 'log' || name === 'maskAddresses';
+}
+
 /** Throws BAD_OPTION. */
 export function resolveOptions(options: WorkerServerOptions): ServerSettings {
   const number = (name: NumericOption): number => {
@@ -97,6 +101,10 @@ export function resolveOptions(options: WorkerServerOptions): ServerSettings {
     if (Number.isInteger(value) && value >= least && value <= most) return value;
     throw new JordError('BAD_OPTION', `${name} must be a whole number from ${least} to ${most}, not ${value}.`);
   };
+  const unknown = Object.keys(options).find((name) => !isOption(name));
+  if (unknown !== undefined) {
+    throw new JordError('BAD_OPTION', `There is no option ${unknown}; docs/embedding.md has those that there are.`);
+  }
   const { maskAddresses = false } = options;
   if (typeof maskAddresses !== 'boolean') throw new JordError('BAD_OPTION', 'maskAddresses must be true or false.');
   const orchestrators = number('orchestrators');

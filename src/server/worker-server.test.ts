@@ -5,6 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import wabt from 'wabt';
 import { JordError } from '../errors.ts';
+import type { WorkerServerOptions } from './settings.ts';
 import type { FaultDetails, LogRecord } from './types.ts';
 import { startWorkerServer } from './worker-server.ts';
 
@@ -185,4 +186,6 @@ test('with masked addresses functions do and report the same, and keep the limit
   assert.equal(masked?.sum, 7);
   assert.equal(masked.memoryLimitBytes, 3 * 65536);
   await assert.rejects(startWorkerServer({ maskAddresses: 'yes' as unknown as boolean }), { code: 'BAD_OPTION' });
+  const misspelled = { maskAdresses: true } as WorkerServerOptions;
+  await assert.rejects(startWorkerServer(misspelled), { code: 'BAD_OPTION', message: /no option maskAdresses/ });
 });

@@ -27,7 +27,7 @@ const REFUSALS: readonly (readonly [reason: RegExp, sentence: string])[] = [
 /** Differences in what a module does that runs. */
 const DIFFERENCES = {
   'an access behind memory.size, within the limit and its red zone':
-    'Memory between `memory.size` and the memory limit can be read (zeros) and written, and so can the 4,096 bytes behind the limit.',
+    'Memory between `memory.size` and the memory limit can be read (zeros) and written, and so can the 4,096 bytes behind the limit, by the constant offset of an instruction whose address is below it.',
   'an imported memory is the home, of the size that the module declares':
     'An imported memory has the size that the import declares as its minimum.',
   'memory.atomic.wait traps':
