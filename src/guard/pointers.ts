@@ -10,109 +10,48 @@
  */
 import { RED_ZONE } from '../../core/layout.ts';
 import { BLOCK_TYPE_EMPTY, BLOCK_TYPE_VALUE, type InstructionList, WORD_A, WORDS } from './instructions.ts';
+import { Kin } from './kin.ts';
 import type { Module } from './module.ts';
 import {
   type Access,
   accessOf,
   OP_BLOCK,
   OP_BR,
-  OP_BR_IF,
   OP_BR_TABLE,
   OP_CALL,
   OP_CALL_INDIRECT,
   OP_CATCH,
-  OP_CATCH_ALL,
-  OP_DATA_DROP,
-  OP_DELEGATE,
-  OP_ELEM_DROP,
-  OP_ELSE,
-  OP_END,
   OP_GLOBAL_GET,
-  OP_GLOBAL_SET,
   OP_I32_ADD,
-  OP_I32_CONST,
   OP_I32_SUB,
   OP_IF,
   OP_LOCAL_GET,
-  OP_LOCAL_SET,
-  OP_LOCAL_TEE,
   OP_LOOP,
-  OP_MEMORY_COPY,
-  OP_MEMORY_FILL,
-  OP_MEMORY_GROW,
-  OP_MEMORY_INIT,
-  OP_MEMORY_SIZE,
-  OP_REF_FUNC,
-  OP_RETHROW,
-  OP_RETURN,
   OP_RETURN_CALL,
   OP_RETURN_CALL_INDIRECT,
-  OP_THROW,
-  OP_THROW_REF,
-  OP_TRY,
   OP_TRY_TABLE,
-  OP_UNREACHABLE,
-  OPCODE_COUNT,
 } from './opcodes.ts';
-import { NOT_PLAIN, operandCounts, resultCounts } from './stack-effects.ts';
-
-// What an instruction means here.
-const PLAIN = 1;
-const ACCESS = 2;
-const GET = 3;
-const SET = 4;
-const TEE = 5;
-const CONSTANT = 6;
-const OPEN = 7;
-const ELSE = 8;
-const END = 9;
-const BRANCH_IF = 10;
-const LEAVE = 11;
-const CALL = 12;
-const GLOBAL_SET = 13;
-const HANDLER = 14;
-const TAKES_3 = 15;
-
-const meanings = new Uint8Array(OPCODE_COUNT);
-
-function setMeanings(meaning: number, opcodes: readonly number[]): void {
-  for (const opcode of opcodes) meanings[opcode] = meaning;
-}
-
-/** Operands and results of instructions that stack-effects.ts does not list, since they do more than compute. */
-const operands = new Uint8Array(operandCounts);
-const results = new Uint8Array(resultCounts);
-
-for (let opcode = 0; opcode < OPCODE_COUNT; opcode += 1) {
-  if (operandCounts[opcode] !== NOT_PLAIN) meanings[opcode] = PLAIN;
-  if (accessOf(opcode) !== undefined) meanings[opcode] = ACCESS;
-}
-for (const [opcode, taken, left] of [
-  [OP_GLOBAL_GET, 0, 1],
-  [OP_MEMORY_SIZE, 0, 1],
-  [OP_MEMORY_GROW, 1, 1],
-  [OP_DATA_DROP, 0, 0],
-  [OP_ELEM_DROP, 0, 0],
-  [OP_REF_FUNC, 0, 1],
-] as const) {
-  meanings[opcode] = PLAIN;
-  operands[opcode] = taken;
-  results[opcode] = left;
-}
-setMeanings(TAKES_3, [OP_MEMORY_COPY, OP_MEMORY_FILL, OP_MEMORY_INIT]);
-setMeanings(GET, [OP_LOCAL_GET]);
-setMeanings(SET, [OP_LOCAL_SET]);
-setMeanings(TEE, [OP_LOCAL_TEE]);
-setMeanings(CONSTANT, [OP_I32_CONST]);
-setMeanings(OPEN, [OP_BLOCK, OP_LOOP, OP_IF, OP_TRY, OP_TRY_TABLE]);
-setMeanings(ELSE, [OP_ELSE]);
-setMeanings(HANDLER, [OP_CATCH, OP_CATCH_ALL]);
-setMeanings(END, [OP_END, OP_DELEGATE]);
-setMeanings(BRANCH_IF, [OP_BR_IF]);
-setMeanings(LEAVE, [OP_BR, OP_BR_TABLE, OP_RETURN, OP_UNREACHABLE, OP_RETURN_CALL, OP_RETURN_CALL_INDIRECT]);
-setMeanings(LEAVE, [OP_THROW, OP_THROW_REF, OP_RETHROW]);
-setMeanings(CALL, [OP_CALL, OP_CALL_INDIRECT]);
-setMeanings(GLOBAL_SET, [OP_GLOBAL_SET]);
+import {
+  ACCESS,
+  BRANCH_IF,
+  CALL,
+  CONSTANT,
+  ELSE,
+  END,
+  GET,
+  GLOBAL_SET,
+  HANDLER,
+  LEAVE,
+  meanings,
+  OPEN,
+  operands,
+  PLAIN,
+  results,
+  SET,
+  skipDead,
+  TAKES_3,
+  TEE,
+} from './pointer-effects.ts';
 
 /** Constants have numbers of their own when they are in locals; this one is their kin. */
 const VALUE_OF_CONSTANTS = 1;
@@ -231,20 +170,11 @@ export class Pointers {
   /** By number of a value: its latest group. */
   #groupOf = int32(1024);
   #valueCount = 0;
-  /**
-   * By number of a value: another one of its kin, or itself for the one that stands for all of them. Kin are values of which one may
-   * be at a constant distance of the other, or the same on some path, as far as anybody can know who looks at the code in its
-   * order: the verifier keeps one check and one mark for what it knows to have one root.
-   */
-  #kin = int32(1024);
-  /** For those that stand for others: the group of the last site about one of them, where that was, and the last of another group. */
-  #lastGroup = int32(1024);
-  #lastAt = int32(1024);
-  /** and whether it is the stack pointer. */
+  readonly #kin = new Kin();
+  /** By number of a value: whether it was computed from the stack pointer. */
   #isStack = uint8(1024);
   /** By number of a value: how far from it anything is written. */
   #writeHigh = int32(1024);
-  #otherAt = int32(1024);
   #stretch = 0;
   #floor = 0;
   #openLoops: number[] = [];
@@ -277,12 +207,12 @@ export class Pointers {
 
   /** The number that stands for the kin of the pointer. */
   kin(site: number): number {
-    return this.#kinOf(this.value(site));
+    return this.#kin.of(this.value(site));
   }
 
   /** The number that stands for the kin of all constants. */
   get kinOfConstants(): number {
-    return this.#kinOf(VALUE_OF_CONSTANTS);
+    return this.#kin.of(VALUE_OF_CONSTANTS);
   }
 
   /** Whether the pointer was computed from the stack pointer. */
@@ -454,18 +384,11 @@ export class Pointers {
     this.#valueCount = value + 1;
     this.#groupOf = grown(this.#groupOf, value + 1, int32);
     this.#groupOf[value] = 0;
-    this.#kin = grown(this.#kin, value + 1, int32);
-    this.#kin[value] = value;
+    this.#kin.add(value);
     this.#isStack = grown(this.#isStack, value + 1, uint8);
     this.#isStack[value] = 0;
     this.#writeHigh = grown(this.#writeHigh, value + 1, int32);
     this.#writeHigh[value] = 0;
-    this.#lastGroup = grown(this.#lastGroup, value + 1, int32);
-    this.#lastAt = grown(this.#lastAt, value + 1, int32);
-    this.#otherAt = grown(this.#otherAt, value + 1, int32);
-    this.#lastGroup[value] = 0;
-    this.#lastAt[value] = -1;
-    this.#otherAt[value] = -1;
     return value;
   }
 
@@ -751,34 +674,12 @@ export class Pointers {
   }
 
   #mayBeConstant(value: number): boolean {
-    return value < 0 || this.#kinOf(value) === this.kinOfConstants;
-  }
-
-  #kinOf(value: number): number {
-    const kin = this.#kin;
-    let first = value;
-    while (kin[first] !== first) first = kin[first] as number;
-    for (let at = value; at !== first; ) {
-      const next = kin[at] as number;
-      kin[at] = first;
-      at = next;
-    }
-    return first;
+    return value < 0 || this.#kin.of(value) === this.kinOfConstants;
   }
 
   /** Two values become kin; constants that are in the list have a negative number. */
   #unite(value: number, other: number): void {
-    const to = this.#kinOf(value < 0 ? VALUE_OF_CONSTANTS : value);
-    const from = this.#kinOf(other < 0 ? VALUE_OF_CONSTANTS : other);
-    if (to === from) return;
-    this.#kin[from] = to;
-    const isLater = (this.#lastAt[from] as number) > (this.#lastAt[to] as number);
-    const earlier = isLater ? to : from;
-    const later = isLater ? from : to;
-    const lastOther = this.#lastGroup[earlier] === this.#lastGroup[later] ? -1 : (this.#lastAt[earlier] as number);
-    this.#otherAt[to] = Math.max(this.#otherAt[to] as number, this.#otherAt[from] as number, lastOther);
-    this.#lastGroup[to] = this.#lastGroup[later] as number;
-    this.#lastAt[to] = this.#lastAt[later] as number;
+    this.#kin.unite(value < 0 ? VALUE_OF_CONSTANTS : value, other < 0 ? VALUE_OF_CONSTANTS : other);
   }
 
   #leave(opcode: number, label: number, at: number): void {
@@ -854,20 +755,20 @@ export class Pointers {
       // The address of a constant does not change, whatever is between it and the access.
       const group = this.#newGroup(offset, access);
       this.#addSite(isHome ? FROM_CONSTANT : FROM_ACCESS, local, VALUE_OF_CONSTANTS, group, left, at, 0);
-      if (access.write || !isHome) this.#noteSite(VALUE_OF_CONSTANTS, group, at);
+      if (access.write || !isHome) this.#kin.note(VALUE_OF_CONSTANTS, group, at);
       return;
     }
     const isNear = offset + access.sizeBytes <= RED_ZONE && offset < this.#memoryLimit;
     let from = local >= 0 && isNear ? FROM_LOCAL : FROM_STACK;
     const group = from === FROM_LOCAL ? this.#groupFor(value, offset, access) : this.#newGroup(offset, access);
-    const isLate = stack[word + OPERAND_CALLS] !== this.#callsSoFar || this.#isOtherSince(value, group, left);
+    const isLate = stack[word + OPERAND_CALLS] !== this.#callsSoFar || this.#kin.isOtherSince(value, group, left);
     const isLost =
       from === FROM_STACK
         ? isLate || stack[word + OPERAND_START] === -1
         : isLate && !this.#holds(local, value, left, at);
     if (isLost || offset >= this.#memoryLimit) from = FROM_ACCESS;
     this.#addSite(from, local, value, group, left, at, isLate ? 1 : 0);
-    this.#noteSite(value, group, isLate || from === FROM_ACCESS ? at : left);
+    this.#kin.note(value, group, isLate || from === FROM_ACCESS ? at : left);
   }
 
   #addSite(from: number, source: number, value: number, group: number, left: number, at: number, late: number): void {
@@ -890,21 +791,6 @@ export class Pointers {
   #noteWrite(value: number, group: number): void {
     const high = this.#groups[group * GROUP_WORDS + WRITE_HIGH] as number;
     if (high > (this.#writeHigh[value] as number)) this.#writeHigh[value] = high;
-  }
-
-  /** Whether behind an instruction there was a site of another group, for one of the value's kin. */
-  #isOtherSince(value: number, group: number, at: number): boolean {
-    const root = this.#kinOf(value);
-    return ((this.#lastGroup[root] === group ? this.#otherAt[root] : this.#lastAt[root]) as number) > at;
-  }
-
-  #noteSite(value: number, group: number, at: number): void {
-    const root = this.#kinOf(value);
-    if (this.#lastGroup[root] !== group) {
-      this.#otherAt[root] = this.#lastAt[root] as number;
-      this.#lastGroup[root] = group;
-    }
-    this.#lastAt[root] = at;
   }
 
   /** Whether a local that was read at `left` by a `local.get` still has that value. */
@@ -952,18 +838,6 @@ export class Pointers {
     groups[word + GROUP_ACCESSES] = 1;
     return group;
   }
-}
-
-/** Behind an instruction that nothing goes on after: the place before the `else`, handler or `end` of its block. */
-function skipDead(words: Int32Array, first: number, count: number): number {
-  let depth = 0;
-  for (let at = first + 1; at < count; at += 1) {
-    const meaning = meanings[words[at * WORDS] as number];
-    if (meaning === OPEN) depth += 1;
-    else if (depth === 0 && (meaning === ELSE || meaning === HANDLER || meaning === END)) return at - 1;
-    else if (meaning === END) depth -= 1;
-  }
-  throw new Error('a block has no end');
 }
 
 /** Whether one of the numbers table[from … to), which ascend, is above `first` and below `end`. */
