@@ -441,14 +441,8 @@ export function emitCheck(e: Emitter, write: boolean): void {
 function emitMasked(e: Emitter, write: boolean): void {
   const [address, access] = [0, 1];
   const start = write ? HOME_LAST_WRITE_START : HOME_LAST_READ_START;
-  const distance = (): void => {
-    e.get(address);
-    e.get(e.base);
-    e.load32(start);
-    e.op(OP_I32_SUB);
-  };
-  distance();
-  distance();
+  emitDistance(e, address, write);
+  emitDistance(e, address, write);
   e.op(OP_I64_EXTEND_I32_U);
   e.get(access);
   e.i32(0xff);
@@ -513,10 +507,7 @@ function emitMaskEntry(e: Emitter): void {
 
 /** Leaves whether some of the bytes are not in the VMA that was looked up last. */
 function emitIsElsewhere(e: Emitter, address: number, access: number, write: boolean): void {
-  e.get(address);
-  e.get(e.base);
-  e.load32(write ? HOME_LAST_WRITE_START : HOME_LAST_READ_START);
-  e.op(OP_I32_SUB);
+  emitDistance(e, address, write);
   e.op(OP_I64_EXTEND_I32_U);
   e.get(access);
   e.i32(0xff);
@@ -526,6 +517,14 @@ function emitIsElsewhere(e: Emitter, address: number, access: number, write: boo
   e.get(e.base);
   e.memory(OP_I64_LOAD32_U, 2, write ? HOME_LAST_WRITE_LENGTH : HOME_LAST_READ_LENGTH);
   e.op(OP_I64_GT_U);
+}
+
+/** Leaves e - S modulo 2^32: how far the address is behind where the VMA that was looked up last starts. */
+function emitDistance(e: Emitter, address: number, write: boolean): void {
+  e.get(address);
+  e.get(e.base);
+  e.load32(write ? HOME_LAST_WRITE_START : HOME_LAST_READ_START);
+  e.op(OP_I32_SUB);
 }
 
 /** HOME_LAST_… become those of the VMA whose VTE is in the entry temporary. */

@@ -3,23 +3,22 @@
  * at the code in its order. The verifier keeps one check and one mark for what it knows to have one root, so what is found out about
  * one of them ends what was known of the others. Sets that are united, each with the sites that were about one of its values last.
  */
+import { grown, int32 } from './tables.ts';
 
 export class Kin {
   /** By number of a value: another one of its kin, or itself for the one that stands for all of them. */
-  #next = new Int32Array(1024);
+  #next = int32(1024);
   /** For those that stand for others: the group of the last site about one of them, where that was, and the last of another group. */
-  #lastGroup = new Int32Array(1024);
-  #lastAt = new Int32Array(1024);
-  #otherAt = new Int32Array(1024);
+  #lastGroup = int32(1024);
+  #lastAt = int32(1024);
+  #otherAt = int32(1024);
 
   /** A value that is nobody's kin yet. Numbers are given in ascending order, from the beginning in each body. */
   add(value: number): void {
-    if (value >= this.#next.length) {
-      this.#next = doubled(this.#next);
-      this.#lastGroup = doubled(this.#lastGroup);
-      this.#lastAt = doubled(this.#lastAt);
-      this.#otherAt = doubled(this.#otherAt);
-    }
+    this.#next = grown(this.#next, value + 1, int32);
+    this.#lastGroup = grown(this.#lastGroup, value + 1, int32);
+    this.#lastAt = grown(this.#lastAt, value + 1, int32);
+    this.#otherAt = grown(this.#otherAt, value + 1, int32);
     this.#next[value] = value;
     this.#lastGroup[value] = 0;
     this.#lastAt[value] = -1;
@@ -67,10 +66,4 @@ export class Kin {
     const first = this.of(value);
     return ((this.#lastGroup[first] === group ? this.#otherAt[first] : this.#lastAt[first]) as number) > at;
   }
-}
-
-function doubled(from: Int32Array): Int32Array<ArrayBuffer> {
-  const to = new Int32Array(2 * from.length);
-  to.set(from);
-  return to;
 }

@@ -4,7 +4,8 @@ import { describe, test } from 'node:test';
 import { decodeModule } from './decode.ts';
 import { decodeExpression, InstructionList, WORD_A, WORDS } from './instructions.ts';
 import { accessOf, OP_CALL_INDIRECT, OP_GLOBAL_SET, opcodeName } from './opcodes.ts';
-import { FROM_ACCESS, FROM_CONSTANT, FROM_LOCAL, FROM_STACK, Pointers } from './pointers.ts';
+import { FROM_ACCESS, FROM_CONSTANT, FROM_LOCAL, FROM_STACK } from './pointer-sites.ts';
+import { Pointers } from './pointers.ts';
 import { Reader } from './reader.ts';
 import { assemble } from './testing-wat.ts';
 import { readValueType } from './value-types.ts';
@@ -51,7 +52,7 @@ function find(body: string): Found {
 function valuesOf({ pointers, sites }: Found): number[] {
   const seen: number[] = [];
   return sites.map((site) => {
-    const value = pointers.value(site);
+    const value = pointers.sites.value(site);
     if (!seen.includes(value)) seen.push(value);
     return seen.indexOf(value);
   });
@@ -60,9 +61,9 @@ function valuesOf({ pointers, sites }: Found): number[] {
 /** For each access `LOW-HIGH` of its group, with `w` and how far it writes. */
 function groupsOf({ pointers, sites }: Found): string[] {
   return sites.map((site) => {
-    const high = pointers.groupWriteHigh(site);
-    const written = high > 0 ? ` w${pointers.groupWriteLow(site)}-${high}` : '';
-    return `${pointers.groupLow(site)}-${pointers.groupHigh(site)}${written}`;
+    const high = pointers.sites.groupWriteHigh(site);
+    const written = high > 0 ? ` w${pointers.sites.groupWriteLow(site)}-${high}` : '';
+    return `${pointers.sites.groupLow(site)}-${pointers.sites.groupHigh(site)}${written}`;
   });
 }
 
@@ -77,7 +78,7 @@ const FROM: ReadonlyMap<number, string> = new Map([
 function fromOf({ pointers, sites }: Found): string[] {
   return sites.map((site) => {
     if (site === 0) return 'nowhere';
-    return `${FROM.get(pointers.from(site))}${pointers.isLate(site) ? ', late' : ''}`;
+    return `${FROM.get(pointers.sites.from(site))}${pointers.sites.isLate(site) ? ', late' : ''}`;
   });
 }
 
@@ -181,7 +182,7 @@ describe('values', () => {
     const rootsOf = (sum: string): boolean => {
       const { pointers, sites } = find(`(local.set $q ${sum}) ${get('$p')} ${get('$q')}`);
       const [p = 0, q = 0] = sites;
-      assert.notEqual(pointers.value(p), pointers.value(q));
+      assert.notEqual(pointers.sites.value(p), pointers.sites.value(q));
       return pointers.kin(p) === pointers.kin(q);
     };
     for (const sum of [
@@ -221,7 +222,7 @@ describe('values', () => {
     const { pointers, sites } = find(
       `(local $f i32) (local.set $f (global.get $sp)) ${get('$f')} ${put('$f', 8)} ${CALL} ${put('$f', 100)} ${put('$q', 500)}`,
     );
-    assert.equal(pointers.writeHigh(sites[0] ?? 0), 104);
+    assert.equal(pointers.sites.writeHigh(sites[0] ?? 0), 104);
   });
 });
 
@@ -238,7 +239,7 @@ describe('groups', () => {
     ]);
     const { pointers, sites } = find(`${get('$p')} ${get('$q')} ${get('$p')}`);
     assert.deepEqual(
-      sites.map((site) => pointers.groupAccesses(site)),
+      sites.map((site) => pointers.sites.groupAccesses(site)),
       [2, 1, 2],
     );
   });
@@ -314,7 +315,7 @@ describe('where a pointer comes from', () => {
       '(drop (i32.load offset=4 (i32.const 100))) (i32.store (i32.const -4) (i32.const 1))',
     );
     assert.deepEqual(fromOf({ pointers, sites } as Found), ['constant', 'access']);
-    assert.equal(pointers.source(sites[0] ?? 0), 100);
+    assert.equal(pointers.sites.source(sites[0] ?? 0), 100);
     // Up to the end of the memory, the access included.
     assert.deepEqual(
       fromOf(find(`(drop (i32.load (i32.const ${LIMIT - 4}))) (drop (i32.load (i32.const ${LIMIT - 3})))`)),

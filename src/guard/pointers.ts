@@ -9,6 +9,7 @@
  * reached, the others are too, unless there is a trap. So the first may ask for the whole range that they need.
  */
 import { RED_ZONE } from '../../core/layout.ts';
+import { BodyIndex } from './body-index.ts';
 import { BLOCK_TYPE_EMPTY, BLOCK_TYPE_VALUE, type InstructionList, WORD_A, WORDS } from './instructions.ts';
 import { Kin } from './kin.ts';
 import type { Module } from './module.ts';
@@ -27,9 +28,6 @@ import {
   OP_IF,
   OP_LOCAL_GET,
   OP_LOOP,
-  OP_RETURN_CALL,
-  OP_RETURN_CALL_INDIRECT,
-  OP_TRY_TABLE,
 } from './opcodes.ts';
 import {
   ACCESS,
@@ -52,41 +50,11 @@ import {
   TAKES_3,
   TEE,
 } from './pointer-effects.ts';
+import { FROM_ACCESS, FROM_CONSTANT, FROM_LOCAL, FROM_STACK, PointerSites } from './pointer-sites.ts';
+import { grown, int32, uint8 } from './tables.ts';
 
 /** Constants have numbers of their own when they are in locals; this one is their kin. */
 const VALUE_OF_CONSTANTS = 1;
-
-/** Most bytes that one check covers; its size has eight bits. */
-const GROUP_BYTES_MAX = 255;
-
-// Where the pointer of an access comes from.
-export const FROM_LOCAL = 1;
-export const FROM_STACK = 2;
-export const FROM_CONSTANT = 3;
-/** It is taken from the stack at the access itself. */
-export const FROM_ACCESS = 4;
-
-// Words of a site: an access, and the instruction that leaves its pointer.
-const SITE_WORDS = 8;
-const FROM = 0;
-/** The local, or the constant. */
-const SOURCE = 1;
-/** The pointer's number. */
-const VALUE = 2;
-const GROUP = 3;
-const ACCESS_AT = 4;
-/** Whether the address can only be found at the access itself, since there are calls between pointer and access. */
-const LATE = 5;
-
-// Words of a group.
-const GROUP_WORDS = 8;
-const LOW = 0;
-const HIGH = 1;
-/** Range of what is written; HIGH 0: nothing. */
-const WRITE_LOW = 2;
-const WRITE_HIGH = 3;
-const STRETCH = 4;
-const GROUP_ACCESSES = 5;
 
 // Words of an operand.
 const OPERAND_WORDS = 5;
@@ -112,26 +80,14 @@ const BLOCK_LOOP = 5;
 /** A value whose kin are the results, 0 if there are none. */
 const BLOCK_VALUE = 6;
 
-function grown<T extends Int32Array | Uint8Array>(table: T, length: number, make: (length: number) => T): T {
-  if (length <= table.length) return table;
-  const larger = make(Math.max(length, 2 * table.length));
-  larger.set(table);
-  return larger;
-}
-
-const int32 = (length: number): Int32Array<ArrayBuffer> => new Int32Array(length);
-const uint8 = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(length);
-
 // Words of a local.
-const LOCAL_WORDS = 5;
+const LOCAL_WORDS = 4;
 /** The number of its value, 0 before it has one; the part of a block where it got that, and the instruction. */
 const LOCAL_VALUE = 0;
 const LOCAL_PART = 1;
 const LOCAL_AT = 2;
-/** Its number among the locals that the body sets, or -1. */
-const LOCAL_SET_INDEX = 3;
 /** The body that these words are about. */
-const LOCAL_BODY = 4;
+const LOCAL_BODY = 3;
 
 export class Pointers {
   readonly #module: Module;
@@ -144,19 +100,9 @@ export class Pointers {
   bases = uint8(1024);
   /** By instruction: for a `global.set` or a call through a table, 1 if `base` is below its operand. */
   hasBase = uint8(1024);
-  /** By instruction: for a loop, where its `end` is. */
-  ends = int32(1024);
-  /** Instructions that set each local, and those that call, in ascending order. */
-  #sets = int32(1024);
-  #setsFirst = int32(256);
-  #setsEnd = int32(256);
-  #setLocalCount = 0;
-  #calls = int32(256);
-  callCount = 0;
-  #sites = int32(SITE_WORDS * 256);
-  siteCount = 0;
-  #groups = int32(GROUP_WORDS * 256);
-  #groupCount = 0;
+  /** What else is known of the body. */
+  readonly body = new BodyIndex();
+  readonly sites = new PointerSites();
   #stack = int32(OPERAND_WORDS * 256);
   #top = 0;
   #blocks = int32(BLOCK_WORDS * 64);
@@ -167,20 +113,15 @@ export class Pointers {
   #partCount = 0;
   /** By local. */
   #locals = int32(LOCAL_WORDS * 256);
-  /** By number of a value: its latest group. */
-  #groupOf = int32(1024);
   #valueCount = 0;
   readonly #kin = new Kin();
   /** By number of a value: whether it was computed from the stack pointer. */
   #isStack = uint8(1024);
-  /** By number of a value: how far from it anything is written. */
-  #writeHigh = int32(1024);
   #stretch = 0;
   #floor = 0;
   #openLoops: number[] = [];
   #callsSoFar = 0;
-  #body = 0;
-  #hasTryTable = false;
+  #bodyNumber = 0;
   #isAlone = false;
   #words: Int32Array = int32(0);
 
@@ -191,23 +132,9 @@ export class Pointers {
     this.#memoryLimit = memoryLimit;
   }
 
-  // What was found.
-
-  from(site: number): number {
-    return this.#sites[site * SITE_WORDS + FROM] as number; // sites are inside the table
-  }
-
-  source(site: number): number {
-    return this.#sites[site * SITE_WORDS + SOURCE] as number;
-  }
-
-  value(site: number): number {
-    return this.#sites[site * SITE_WORDS + VALUE] as number;
-  }
-
   /** The number that stands for the kin of the pointer. */
   kin(site: number): number {
-    return this.#kin.of(this.value(site));
+    return this.#kin.of(this.sites.value(site));
   }
 
   /** The number that stands for the kin of all constants. */
@@ -217,57 +144,7 @@ export class Pointers {
 
   /** Whether the pointer was computed from the stack pointer. */
   isStack(site: number): boolean {
-    return this.#isStack[this.value(site)] === 1;
-  }
-
-  /** [pointer, pointer + this) has in it all that the function writes at this pointer. */
-  writeHigh(site: number): number {
-    return this.#writeHigh[this.value(site)] as number;
-  }
-
-  accessAt(site: number): number {
-    return this.#sites[site * SITE_WORDS + ACCESS_AT] as number;
-  }
-
-  isLate(site: number): boolean {
-    return this.#sites[site * SITE_WORDS + LATE] === 1;
-  }
-
-  groupLow(site: number): number {
-    return this.#group(site, LOW);
-  }
-
-  groupHigh(site: number): number {
-    return this.#group(site, HIGH);
-  }
-
-  groupWriteLow(site: number): number {
-    return this.#group(site, WRITE_LOW);
-  }
-
-  /** 0 when the group writes nothing. */
-  groupWriteHigh(site: number): number {
-    return this.#group(site, WRITE_HIGH);
-  }
-
-  groupAccesses(site: number): number {
-    return this.#group(site, GROUP_ACCESSES);
-  }
-
-  #group(site: number, word: number): number {
-    const group = this.#sites[site * SITE_WORDS + GROUP] as number;
-    return this.#groups[group * GROUP_WORDS + word] as number;
-  }
-
-  /** Whether one of the instructions behind `first` and before `end` sets this local. */
-  isSetBetween(local: number, first: number, end: number): boolean {
-    const index = this.#locals[this.#localWord(local) + LOCAL_SET_INDEX] as number;
-    if (index < 0) return false;
-    return isAnyBetween(this.#sets, this.#setsFirst[index] as number, this.#setsEnd[index] as number, first, end);
-  }
-
-  isCalledBetween(first: number, end: number): boolean {
-    return isAnyBetween(this.#calls, 0, this.callCount, first, end);
+    return this.#isStack[this.sites.value(site)] === 1;
   }
 
   /** Looks at a body. `isAlone`: each access takes its pointer from the stack, and has nothing to do with another. */
@@ -285,7 +162,6 @@ export class Pointers {
       this.accesses = int32(length);
       this.bases = uint8(length);
       this.hasBase = uint8(length);
-      this.ends = int32(length);
     } else {
       this.leaves.fill(0, 0, count);
       this.accesses.fill(0, 0, count);
@@ -293,10 +169,9 @@ export class Pointers {
       this.hasBase.fill(0, 0, count);
     }
     this.#locals = grown(this.#locals, LOCAL_WORDS * localCount, int32);
-    this.#body += 1;
-    this.#findSets(words, count);
-    this.siteCount = 1;
-    this.#groupCount = 1;
+    this.#bodyNumber += 1;
+    this.body.find(words, count, localCount);
+    this.sites.begin();
     this.#top = 0;
     this.#depth = 0;
     this.#partCount = 0;
@@ -309,72 +184,13 @@ export class Pointers {
     this.#open(0, 0, resultCount, 0, -1);
   }
 
-  /** Counts, then sorts, what sets each local; and finds calls and the ends of loops. */
-  #findSets(words: Int32Array, count: number): void {
-    this.#setLocalCount = 0;
-    this.callCount = 0;
-    this.#hasTryTable = false;
-    let sets = 0;
-    const open: number[] = [];
-    for (let at = 0; at < count; at += 1) {
-      const opcode = words[at * WORDS] as number; // at is inside the list
-      const meaning = meanings[opcode] as number; // as is every opcode
-      if (opcode === OP_TRY_TABLE) this.#hasTryTable = true;
-      if (meaning === SET || meaning === TEE) {
-        const index = this.#setIndex(words[at * WORDS + WORD_A] as number);
-        this.#setsEnd[index] = (this.#setsEnd[index] as number) + 1;
-        sets += 1;
-      } else if (meaning === CALL || opcode === OP_RETURN_CALL || opcode === OP_RETURN_CALL_INDIRECT) {
-        this.#calls = grown(this.#calls, this.callCount + 1, int32);
-        this.#calls[this.callCount] = at;
-        this.callCount += 1;
-      } else if (meaning === OPEN) {
-        open.push(at);
-      } else if (meaning === END) {
-        const opened = open.pop();
-        if (opened !== undefined) this.ends[opened] = at;
-      }
-    }
-    let first = 0;
-    for (let index = 0; index < this.#setLocalCount; index += 1) {
-      const ofIndex = this.#setsEnd[index] as number;
-      this.#setsFirst[index] = first;
-      this.#setsEnd[index] = first;
-      first += ofIndex;
-    }
-    this.#sets = grown(this.#sets, sets, int32);
-    for (let at = 0; at < count; at += 1) {
-      const meaning = meanings[words[at * WORDS] as number];
-      if (meaning !== SET && meaning !== TEE) continue;
-      const index = this.#setIndex(words[at * WORDS + WORD_A] as number);
-      const place = this.#setsEnd[index] as number;
-      this.#sets[place] = at;
-      this.#setsEnd[index] = place + 1;
-    }
-  }
-
-  /** The number of a local among those that are set, a new one when it is the first time. */
-  #setIndex(local: number): number {
-    const word = this.#localWord(local);
-    const known = this.#locals[word + LOCAL_SET_INDEX] as number;
-    if (known >= 0) return known;
-    const index = this.#setLocalCount;
-    this.#setLocalCount = index + 1;
-    this.#setsFirst = grown(this.#setsFirst, index + 1, int32);
-    this.#setsEnd = grown(this.#setsEnd, index + 1, int32);
-    this.#setsEnd[index] = 0;
-    this.#locals[word + LOCAL_SET_INDEX] = index;
-    return index;
-  }
-
   /** Where a local's words are, made when it is first used: a function may declare many that it does not use. */
   #localWord(local: number): number {
     const word = local * LOCAL_WORDS;
     const locals = this.#locals;
-    if (locals[word + LOCAL_BODY] !== this.#body) {
-      locals[word + LOCAL_BODY] = this.#body;
+    if (locals[word + LOCAL_BODY] !== this.#bodyNumber) {
+      locals[word + LOCAL_BODY] = this.#bodyNumber;
       locals[word + LOCAL_VALUE] = 0;
-      locals[word + LOCAL_SET_INDEX] = -1;
     }
     return word;
   }
@@ -382,13 +198,10 @@ export class Pointers {
   #newValue(): number {
     const value = this.#valueCount;
     this.#valueCount = value + 1;
-    this.#groupOf = grown(this.#groupOf, value + 1, int32);
-    this.#groupOf[value] = 0;
+    this.sites.addValue(value);
     this.#kin.add(value);
     this.#isStack = grown(this.#isStack, value + 1, uint8);
     this.#isStack[value] = 0;
-    this.#writeHigh = grown(this.#writeHigh, value + 1, int32);
-    this.#writeHigh[value] = 0;
     return value;
   }
 
@@ -448,7 +261,7 @@ export class Pointers {
       return this.#locals[word + LOCAL_VALUE] as number;
     }
     const loop = this.#outermostLoopBehind(locals[word + LOCAL_AT] as number);
-    if (loop >= 0 && this.isSetBetween(local, loop, this.ends[loop] as number)) {
+    if (loop >= 0 && this.body.isSetBetween(local, loop, this.body.ends[loop] as number)) {
       this.#setLocal(local, this.#newerValue(locals[word + LOCAL_VALUE] as number), this.#innermostPart(), at);
     }
     return locals[word + LOCAL_VALUE] as number;
@@ -527,7 +340,7 @@ export class Pointers {
     this.#open(this.#top, parameters, resultCount, start, opcode === OP_LOOP ? at : -1);
     if (opcode === OP_LOOP) {
       this.#openLoops.push(at);
-      if (this.isCalledBetween(at, this.ends[at] as number)) this.#callsSoFar += 1;
+      if (this.body.isCalledBetween(at, this.body.ends[at] as number)) this.#callsSoFar += 1;
     }
     this.#pushUnknown(parameters, at);
     if (opcode !== OP_BLOCK) this.#stretch += 1;
@@ -586,7 +399,7 @@ export class Pointers {
     const result = blocks[word + BLOCK_VALUE] as number;
     const count = blocks[word + BLOCK_RESULTS] as number;
     for (let i = 0; i < count; i += 1) this.#push(this.#newerValue(result), -1, at, count === 1 ? start : -1);
-    if (this.#hasTryTable) this.#callsSoFar += 1;
+    if (this.body.hasTryTable) this.#callsSoFar += 1;
   }
 
   // Instructions.
@@ -747,107 +560,57 @@ export class Pointers {
     const local = stack[word + OPERAND_LOCAL] as number;
     const left = stack[word + OPERAND_AT] as number;
     if (this.#isAlone) {
-      this.#addSite(FROM_ACCESS, local, VALUE_OF_CONSTANTS, this.#newGroup(offset, access), left, at, 0);
+      this.#addSite(
+        FROM_ACCESS,
+        local,
+        VALUE_OF_CONSTANTS,
+        this.sites.newGroup(offset, access, this.#stretch),
+        left,
+        at,
+        false,
+      );
       return;
     }
     if (value < 0) {
       const isHome = (local >>> 0) + offset + access.sizeBytes <= this.#memoryLimit;
       // The address of a constant does not change, whatever is between it and the access.
-      const group = this.#newGroup(offset, access);
-      this.#addSite(isHome ? FROM_CONSTANT : FROM_ACCESS, local, VALUE_OF_CONSTANTS, group, left, at, 0);
+      const group = this.sites.newGroup(offset, access, this.#stretch);
+      this.#addSite(isHome ? FROM_CONSTANT : FROM_ACCESS, local, VALUE_OF_CONSTANTS, group, left, at, false);
       if (access.write || !isHome) this.#kin.note(VALUE_OF_CONSTANTS, group, at);
       return;
     }
     const isNear = offset + access.sizeBytes <= RED_ZONE && offset < this.#memoryLimit;
     let from = local >= 0 && isNear ? FROM_LOCAL : FROM_STACK;
-    const group = from === FROM_LOCAL ? this.#groupFor(value, offset, access) : this.#newGroup(offset, access);
+    const group =
+      from === FROM_LOCAL
+        ? this.sites.groupFor(value, offset, access, this.#stretch)
+        : this.sites.newGroup(offset, access, this.#stretch);
     const isLate = stack[word + OPERAND_CALLS] !== this.#callsSoFar || this.#kin.isOtherSince(value, group, left);
     const isLost =
       from === FROM_STACK
         ? isLate || stack[word + OPERAND_START] === -1
         : isLate && !this.#holds(local, value, left, at);
     if (isLost || offset >= this.#memoryLimit) from = FROM_ACCESS;
-    this.#addSite(from, local, value, group, left, at, isLate ? 1 : 0);
+    this.#addSite(from, local, value, group, left, at, isLate);
     this.#kin.note(value, group, isLate || from === FROM_ACCESS ? at : left);
   }
 
-  #addSite(from: number, source: number, value: number, group: number, left: number, at: number, late: number): void {
-    const site = this.siteCount;
-    this.siteCount = site + 1;
-    this.#sites = grown(this.#sites, this.siteCount * SITE_WORDS, int32);
-    const sites = this.#sites;
-    const word = site * SITE_WORDS;
-    sites[word + FROM] = from;
-    sites[word + SOURCE] = source;
-    sites[word + VALUE] = value;
-    sites[word + ACCESS_AT] = at;
-    sites[word + LATE] = late;
-    sites[word + GROUP] = group;
+  #addSite(
+    from: number,
+    source: number,
+    value: number,
+    group: number,
+    left: number,
+    at: number,
+    isLate: boolean,
+  ): void {
+    const site = this.sites.add(from, source, value, group, at, isLate);
     if (from !== FROM_ACCESS) this.leaves[left] = site;
     this.accesses[at] = site;
-    if (from === FROM_LOCAL) this.#noteWrite(value, group);
-  }
-
-  #noteWrite(value: number, group: number): void {
-    const high = this.#groups[group * GROUP_WORDS + WRITE_HIGH] as number;
-    if (high > (this.#writeHigh[value] as number)) this.#writeHigh[value] = high;
   }
 
   /** Whether a local that was read at `left` by a `local.get` still has that value. */
   #holds(local: number, value: number, left: number, at: number): boolean {
     return this.#valueOf(local, at) === value && this.#words[left * WORDS] === OP_LOCAL_GET;
   }
-
-  #groupFor(value: number, offset: number, access: Access): number {
-    const group = this.#groupOf[value] as number;
-    const word = group * GROUP_WORDS;
-    const groups = this.#groups;
-    const high = offset + access.sizeBytes;
-    const isSame =
-      group !== 0 &&
-      groups[word + STRETCH] === this.#stretch &&
-      Math.max(groups[word + HIGH] as number, high) - Math.min(groups[word + LOW] as number, offset) <= GROUP_BYTES_MAX;
-    if (!isSame) {
-      const made = this.#newGroup(offset, access);
-      this.#groupOf[value] = made;
-      return made;
-    }
-    groups[word + LOW] = Math.min(groups[word + LOW] as number, offset);
-    groups[word + HIGH] = Math.max(groups[word + HIGH] as number, high);
-    groups[word + GROUP_ACCESSES] = (groups[word + GROUP_ACCESSES] as number) + 1;
-    if (access.write) {
-      const none = groups[word + WRITE_HIGH] === 0;
-      groups[word + WRITE_LOW] = none ? offset : Math.min(groups[word + WRITE_LOW] as number, offset);
-      groups[word + WRITE_HIGH] = Math.max(groups[word + WRITE_HIGH] as number, high);
-    }
-    return group;
-  }
-
-  #newGroup(offset: number, access: Access): number {
-    const group = this.#groupCount;
-    this.#groupCount = group + 1;
-    this.#groups = grown(this.#groups, this.#groupCount * GROUP_WORDS, int32);
-    const word = group * GROUP_WORDS;
-    const groups = this.#groups;
-    const high = offset + access.sizeBytes;
-    groups[word + LOW] = offset;
-    groups[word + HIGH] = high;
-    groups[word + WRITE_LOW] = access.write ? offset : 0;
-    groups[word + WRITE_HIGH] = access.write ? high : 0;
-    groups[word + STRETCH] = this.#stretch;
-    groups[word + GROUP_ACCESSES] = 1;
-    return group;
-  }
-}
-
-/** Whether one of the numbers table[from … to), which ascend, is above `first` and below `end`. */
-function isAnyBetween(table: Int32Array, from: number, to: number, first: number, end: number): boolean {
-  let low = from;
-  let high = to;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((table[middle] as number) > first) high = middle;
-    else low = middle + 1;
-  }
-  return low < to && (table[low] as number) < end;
 }

@@ -97,7 +97,8 @@ import {
   opcodeName,
 } from './opcodes.ts';
 import { constantGlobal, globalSlot, type Plan, twin } from './plan.ts';
-import { FROM_ACCESS, FROM_CONSTANT, FROM_LOCAL, FROM_STACK, Pointers } from './pointers.ts';
+import { FROM_ACCESS, FROM_CONSTANT, FROM_LOCAL, FROM_STACK } from './pointer-sites.ts';
+import { Pointers } from './pointers.ts';
 import { Reader } from './reader.ts';
 import { NO_VALUE, TranslatedPointers } from './translated.ts';
 import type { Alone, FunctionType, ValueType } from './types.ts';
@@ -257,7 +258,7 @@ export class FunctionRewriter {
     this.#pointers.find(this.#list, localCount, results.length, this.#alone === 'all' || this.#alone.has(index));
     const { needs, hasCall } = this.#analyse();
     const held = this.#holdPointers(localCount);
-    const holdsLimit = this.#pointers.siteCount > LIMIT_SITES_MIN;
+    const holdsLimit = this.#pointers.sites.count > LIMIT_SITES_MIN;
     this.#begin(parameters.length, locals, needs, held + (holdsLimit ? 1 : 0));
     if (holdsLimit) this.#emitter.holdLimit(this.#heldFirst + held);
     if (hasCall) emitEntryCheck(this.#emitter);
@@ -303,12 +304,12 @@ export class FunctionRewriter {
     const held = this.#held;
     let count = 0;
     // Only those that are used, however many are declared.
-    for (let site = 1; site < pointers.siteCount; site += 1) {
-      if (pointers.from(site) === FROM_LOCAL) held[pointers.source(site)] = NOT_SEEN;
+    for (let site = 1; site < pointers.sites.count; site += 1) {
+      if (pointers.sites.from(site) === FROM_LOCAL) held[pointers.sites.source(site)] = NOT_SEEN;
     }
-    for (let site = 1; site < pointers.siteCount; site += 1) {
-      if (pointers.from(site) !== FROM_LOCAL) continue;
-      const local = pointers.source(site);
+    for (let site = 1; site < pointers.sites.count; site += 1) {
+      if (pointers.sites.from(site) !== FROM_LOCAL) continue;
+      const local = pointers.sites.source(site);
       if (held[local] === NOT_SEEN) held[local] = NOT_HELD;
       else if (held[local] === NOT_HELD) {
         held[local] = count;
@@ -388,9 +389,9 @@ export class FunctionRewriter {
     const site = pointers.accesses[i] as number; // one for each instruction
     const all = needsOf[opcode] as number;
     if (site === 0) return all;
-    const from = pointers.from(site);
+    const from = pointers.sites.from(site);
     if (from === FROM_ACCESS) return all;
-    if (from === FROM_LOCAL) return pointers.isLate(site) ? all & ~NEED_POINTER : 0;
+    if (from === FROM_LOCAL) return pointers.sites.isLate(site) ? all & ~NEED_POINTER : 0;
     return from === FROM_CONSTANT ? 0 : NEED_POINTER;
   }
 
@@ -439,10 +440,10 @@ export class FunctionRewriter {
       } else if (action === LOOP) {
         e.out.slice(bytes, start, run);
         emitLoopCheck(e);
-        const end = this.#pointers.ends[i] as number;
-        const isChanged = (local: number): boolean => this.#pointers.isSetBetween(local, i, end);
+        const end = this.#pointers.body.ends[i] as number;
+        const isChanged = (local: number): boolean => this.#pointers.body.isSetBetween(local, i, end);
         this.#opened.push(i);
-        this.#translated.openLoop(isChanged, this.#pointers.isCalledBetween(i, end));
+        this.#translated.openLoop(isChanged, this.#pointers.body.isCalledBetween(i, end));
       } else if (action === FLOW) {
         run = start;
         this.#flow(opcode, words[at + WORD_A] as number, start, i);
@@ -491,7 +492,7 @@ export class FunctionRewriter {
       case OP_END:
       case OP_DELEGATE: {
         const opened = this.#opened.pop() ?? -1;
-        translated.close((local) => this.#pointers.isSetBetween(local, opened, i));
+        translated.close((local) => this.#pointers.body.isSetBetween(local, opened, i));
         return;
       }
       case OP_BR:
@@ -526,7 +527,7 @@ export class FunctionRewriter {
   #emitSource(opcode: number, a: number, site: number): boolean {
     const pointers = this.#pointers;
     const e = this.#emitter;
-    const from = pointers.from(site);
+    const from = pointers.sites.from(site);
     if (from === FROM_CONSTANT) {
       e.get(e.base);
       return true;
@@ -536,12 +537,12 @@ export class FunctionRewriter {
       e.set(this.#renumbered(a));
       this.#translated.set(a);
     }
-    if (!pointers.isLate(site)) this.#emitLocalPointer(site);
+    if (!pointers.sites.isLate(site)) this.#emitLocalPointer(site);
     return true;
   }
 
   #accessOf(site: number): { readonly access: Access; readonly offset: number } {
-    const at = this.#pointers.accessAt(site) * WORDS;
+    const at = this.#pointers.sites.accessAt(site) * WORDS;
     const access = accessOf(this.#list.words[at] ?? -1);
     if (access === undefined) throw new Error('a site without an access');
     return { access, offset: (this.#list.words[at + WORD_A] ?? 0) >>> 0 };
@@ -560,17 +561,17 @@ export class FunctionRewriter {
     const translated = this.#translated;
     const e = this.#emitter;
     const { access, offset } = this.#accessOf(site);
-    const local = pointers.source(site);
+    const local = pointers.sites.source(site);
     const high = offset + access.sizeBytes;
     const range = this.#range;
-    range.low = pointers.groupLow(site);
-    range.high = pointers.groupHigh(site);
-    const writeHigh = pointers.groupWriteHigh(site);
+    range.low = pointers.sites.groupLow(site);
+    range.high = pointers.sites.groupHigh(site);
+    const writeHigh = pointers.sites.groupWriteHigh(site);
     range.flags = accessFlags(access) | (writeHigh > 0 ? ACCESS_WRITE : 0);
     const marks = this.#marks;
     marks.length = 0;
     const isStack = pointers.isStack(site);
-    const known = translated.find(pointers.value(site));
+    const known = translated.find(pointers.sites.value(site));
     const entry = this.#usable(known, site, isStack);
     if (entry >= 0) {
       const isChecked = isStack || translated.isChecked(entry, range.low, range.high, writeHigh > 0);
@@ -579,7 +580,7 @@ export class FunctionRewriter {
         translated.addMarked(entry, marks[0] ?? 0, (marks.at(-1) ?? 0) + MARKED_BYTES, e.layout.chunkShift);
       }
       if (!isChecked || marks.length > 0) {
-        translated.replace(pointers.kin(site), pointers.value(site));
+        translated.replace(pointers.kin(site), pointers.sites.value(site));
         if (isStack) emitMarks(e, this.#renumbered(local), marks);
         else emitMore(e, this.#renumbered(local), isChecked ? undefined : range, marks);
         if (!isChecked) translated.setChecked(entry, range.low, range.high, writeHigh > 0);
@@ -587,16 +588,16 @@ export class FunctionRewriter {
       e.get(this.#heldFirst + (this.#held[translated.localOf(entry)] as number));
       return;
     }
-    translated.replace(pointers.kin(site), pointers.value(site));
-    if (isStack && pointers.writeHigh(site) > 0) this.#addMarks(0, pointers.writeHigh(site));
-    else if (writeHigh > 0) this.#addMarks(pointers.groupWriteLow(site), writeHigh);
+    translated.replace(pointers.kin(site), pointers.sites.value(site));
+    if (isStack && pointers.sites.writeHigh(site) > 0) this.#addMarks(0, pointers.sites.writeHigh(site));
+    else if (writeHigh > 0) this.#addMarks(pointers.sites.groupWriteLow(site), writeHigh);
     if (isStack) emitStackTranslation(e, this.#renumbered(local), range, marks);
     else emitTranslation(e, this.#renumbered(local), range, marks);
     const held = this.#held[local] as number;
     const isKept = known >= 0 && !translated.mayTranslateAgain(known);
     if (held < 0 || isKept || translated.isPinned(local)) return;
     e.tee(this.#heldFirst + held);
-    const added = translated.add(local, pointers.value(site), pointers.kin(site));
+    const added = translated.add(local, pointers.sites.value(site), pointers.kin(site));
     translated.setChecked(added, range.low, range.high, writeHigh > 0);
     const last = marks.at(-1);
     if (last !== undefined) translated.addMarked(added, marks[0] ?? 0, last + MARKED_BYTES, e.layout.chunkShift);
@@ -611,8 +612,13 @@ export class FunctionRewriter {
     const pointers = this.#pointers;
     const translated = this.#translated;
     const { access, offset } = this.#accessOf(site);
-    const isWritten = pointers.groupWriteHigh(site) > 0;
-    const isChecked = translated.isChecked(entry, pointers.groupLow(site), pointers.groupHigh(site), isWritten);
+    const isWritten = pointers.sites.groupWriteHigh(site) > 0;
+    const isChecked = translated.isChecked(
+      entry,
+      pointers.sites.groupLow(site),
+      pointers.sites.groupHigh(site),
+      isWritten,
+    );
     const isMarked = !access.write || translated.isMarked(entry, offset, offset + access.sizeBytes);
     return isChecked && isMarked ? entry : -1;
   }
@@ -699,18 +705,18 @@ export class FunctionRewriter {
     const e = this.#emitter;
     const pointers = this.#pointers;
     const site = pointers.accesses[i] as number; // one for each instruction
-    const from = site === 0 ? FROM_ACCESS : pointers.from(site);
+    const from = site === 0 ? FROM_ACCESS : pointers.sites.from(site);
     if (from === FROM_ACCESS) {
       if (site !== 0) this.#translated.replace(pointers.kin(site), NO_VALUE);
       emitAccess(e, opcode, access, offset, alignment, lane);
       return;
     }
-    if (from === FROM_LOCAL && pointers.isLate(site)) {
+    if (from === FROM_LOCAL && pointers.sites.isLate(site)) {
       setOperandsAside(e, access);
       this.#emitLocalPointer(site);
       putOperandsBack(e, access);
     }
-    const constant = from === FROM_CONSTANT ? pointers.source(site) >>> 0 : 0;
+    const constant = from === FROM_CONSTANT ? pointers.sites.source(site) >>> 0 : 0;
     if (from === FROM_CONSTANT && access.write) {
       // Here, so that nothing is marked between the mark and the write.
       this.#translated.replace(pointers.kinOfConstants, NO_VALUE);

@@ -6,6 +6,7 @@
  */
 
 import { MARKED_BYTES } from './access.ts';
+import { grown, int32, uint8 } from './tables.ts';
 
 /** Most pointers that are remembered at a time; the oldest is forgotten first. */
 const ENTRIES_MAX = 24;
@@ -53,9 +54,9 @@ export const NO_VALUE = -1;
 
 export class TranslatedPointers {
   /** The state, then for each open block two: what paths to its end agree on, and for an `if` what was known before it. */
-  #words = new Int32Array(STATE_WORDS * 65);
+  #words = int32(STATE_WORDS * 65);
   /** By depth: the kind of the block. */
-  #kinds = new Uint8Array(64);
+  #kinds = uint8(64);
   /** By depth: the block's number. */
   readonly #numbers: number[] = [];
   /** By depth: how many translations there were before the block. */
@@ -230,16 +231,8 @@ export class TranslatedPointers {
 
   #open(kind: number): void {
     const end = this.#endOf(this.#depth);
-    if (end + 2 * STATE_WORDS > this.#words.length) {
-      const words = new Int32Array(2 * this.#words.length);
-      words.set(this.#words);
-      this.#words = words;
-    }
-    if (this.#depth === this.#kinds.length) {
-      const kinds = new Uint8Array(2 * this.#kinds.length);
-      kinds.set(this.#kinds);
-      this.#kinds = kinds;
-    }
+    this.#words = grown(this.#words, end + 2 * STATE_WORDS, int32);
+    this.#kinds = grown(this.#kinds, this.#depth + 1, uint8);
     this.#words[end + COUNT] = UNREACHED;
     if (kind === IF) this.#copy(end + STATE_WORDS, 0);
     this.#kinds[this.#depth] = kind;
