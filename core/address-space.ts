@@ -4,9 +4,10 @@ import {
   CONTROL_EXECUTORS,
   EXECUTOR_DOOMED,
   CONTROL_HOME_FREE,
+  CONTROL_KV_BYTES_MAX,
   CONTROL_LOCK,
   CONTROL_MAGIC,
-  CONTROL_NOW_MS,
+  CONTROL_NOW_MS64,
   GRANULE_COUNT,
   GRANULE_TABLE,
   HOME_ALIGNMENT,
@@ -30,8 +31,12 @@ const RANGE_NEXT: u32 = 4;
 const LOCK_TRIES_MAX: u32 = 1 << 31;
 /** After so many tries somebody else has set the time several times over. */
 const CLOCK_TRIES_MAX = 64;
+/** What the key-value store may have unless `kvSetLimit` says otherwise: about half of what there is for VMAs. */
+const KV_BYTES_MAX: u32 = 1 << 30;
 /** Frames that `reserveStack` needs: more than any path from an exported operation. */
 const STACK_RESERVE_FRAMES: u32 = 48;
+/** The same for `reserveShortStack`. */
+const SHORT_STACK_RESERVE_FRAMES: u32 = 8;
 /** The same for `reserveHostStack`. */
 const HOST_STACK_RESERVE_FRAMES: u32 = 512;
 
@@ -46,6 +51,7 @@ export function initialise(callDepthMax: u32): u32 {
   reserveClasses();
   store<u32>(CONTROL_CALL_DEPTH_MAX, callDepthMax);
   store<u32>(CONTROL_EXECUTORS, 0);
+  store<u32>(CONTROL_KV_BYTES_MAX, KV_BYTES_MAX);
   store<u32>(HOME_AREA, ((<u32>HOME_AREA_END_MIB) << 20) - HOME_AREA, RANGE_SIZE);
   store<u32>(HOME_AREA, 0, RANGE_NEXT);
   store<u32>(CONTROL_HOME_FREE, HOME_AREA);
@@ -61,11 +67,24 @@ export function initialise(callDepthMax: u32): u32 {
 // @ts-ignore: decorator
 @inline
 export function lock(executor: u32): void {
+  lockAt(CONTROL_LOCK, executor);
+}
+
+// @ts-ignore: decorator
+@inline
+export function unlock(): void {
+  unlockAt(CONTROL_LOCK);
+}
+
+/** The same for another lock. Of several, each thread takes them in the order of their kinds: stripe, index, `lock`. */
+// @ts-ignore: decorator
+@inline
+export function lockAt(at: u32, executor: u32): void {
   for (let tries: u32 = 0; tries < LOCK_TRIES_MAX; tries++) {
-    if (atomic.load<u32>(CONTROL_LOCK) != 0 || atomic.cmpxchg<u32>(CONTROL_LOCK, 0, 1) != 0) continue;
+    if (atomic.load<u32>(at) != 0 || atomic.cmpxchg<u32>(at, 0, 1) != 0) continue;
     // With executor 0 this reads the page at address 0, where all is 0.
     if (atomic.load<u32>(executor, EXECUTOR_DOOMED) == 0) return;
-    unlock();
+    unlockAt(at);
     break;
   }
   unreachable();
@@ -73,15 +92,17 @@ export function lock(executor: u32): void {
 
 // @ts-ignore: decorator
 @inline
-export function unlock(): void {
-  atomic.store<u32>(CONTROL_LOCK, 0);
+export function unlockAt(at: u32): void {
+  atomic.store<u32>(at, 0);
 }
 
 /** Sets the time, unless it is later already: another thread may have looked at the clock after the caller did. */
 export function clockAdvance(nowMs: u32): void {
-  let seen = atomic.load<u32>(CONTROL_NOW_MS);
-  for (let i = 0; i < CLOCK_TRIES_MAX && <i32>(nowMs - seen) > 0; i++) {
-    const found = atomic.cmpxchg<u32>(CONTROL_NOW_MS, seen, nowMs);
+  let seen = atomic.load<u64>(CONTROL_NOW_MS64);
+  for (let i = 0; i < CLOCK_TRIES_MAX; i++) {
+    const passedMs = nowMs - <u32>seen;
+    if (<i32>passedMs <= 0) return;
+    const found = atomic.cmpxchg<u64>(CONTROL_NOW_MS64, seen, seen + <u64>passedMs);
     if (found == seen) return;
     seen = found;
   }
@@ -93,6 +114,11 @@ export function clockAdvance(nowMs: u32): void {
  */
 export function reserveStack(): void {
   probe(STACK_RESERVE_FRAMES, 1, 2, 3);
+}
+
+/** The same for operations that call one function that calls none: much less to look at, so it is fast. */
+export function reserveShortStack(): void {
+  probe(SHORT_STACK_RESERVE_FRAMES, 1, 2, 3);
 }
 
 /**

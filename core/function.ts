@@ -36,6 +36,8 @@ import {
   HOME_GLOBALS,
   HOME_MEMORY_PAGES,
   HOME_STATE,
+  KV_BINDINGS,
+  KV_BINDINGS_SIZE,
   MEMORY_LIMIT_MAX,
   PD_UNMADE,
   POOL_COUNT,
@@ -107,6 +109,7 @@ export function functionCreate(
     store<u32>(descriptor, concurrencyMax, FUNCTION_CONCURRENCY);
     store<u32>(descriptor, vmaBytesMax, FUNCTION_VMA_BYTES_MAX);
     store<u32>(descriptor, 0, FUNCTION_SUSPENDS);
+    memory.fill(KV_BINDINGS + i * KV_BINDINGS_SIZE, 0, KV_BINDINGS_SIZE);
     forgetCounts(descriptor);
     // One until it is sealed: the template.
     store<u32>(descriptor, 1, FUNCTION_HOMES_MAX);

@@ -9,6 +9,7 @@ import {
   HOME_GRANT_TABLE_A,
   HOME_GRANT_TABLE_B,
   HOME_GRANTS,
+  HOME_GRANT_GROUPS,
   PERMISSION_READ,
   PERMISSION_READ_WRITE,
   VTE_GRANTS,
@@ -18,6 +19,10 @@ import {
 } from './layout';
 import { BAD_PERMISSION, GRANT_REFUSED, NOT_GRANTED, OK, STALE_PD } from './status';
 import { failed, forgetLast, mayAsk, release, vteAtStart } from './vma-table';
+
+/** Both tables are 2 KiB, in 32 groups of this size. */
+const GROUP_SIZE: u32 = 64;
+const GROUP_SHIFT: u32 = 6;
 
 /**
  * Grants a VMA to another PD beside its owner. The grant is kept in the tables of the PD that gets it, where the guard
@@ -40,17 +45,26 @@ export function grant(vte: u32, to: u32, permission: u32): u32 {
     const otherOfA = to + HOME_GRANT_TABLE_B + ((inA >>> GRANT_SHIFT_B) & GRANT_MASK);
     const otherOfB = to + HOME_GRANT_TABLE_A + ((inB >>> GRANT_SHIFT_A) & GRANT_MASK);
     if (load<u32>(otherOfA) == 0) {
-      store<u32>(otherOfA, inA);
+      fill(to, otherOfA, inA);
       slot = slotA;
     } else if (load<u32>(otherOfB) == 0) {
-      store<u32>(otherOfB, inB);
+      fill(to, otherOfB, inB);
       slot = slotB;
     } else return GRANT_REFUSED;
   }
   atomic.add<u32>(vte, 1, VTE_GRANTS);
-  store<u32>(slot, vte | permission);
+  fill(to, slot, vte | permission);
   store<u32>(to, load<u32>(to, HOME_GRANTS) + 1, HOME_GRANTS);
   return OK;
+}
+
+/** Writes an entry, and notes that there may be some in these 64 bytes. */
+// @ts-ignore: decorator
+@inline
+function fill(holder: u32, slot: u32, entry: u32): void {
+  const group = (slot - (holder + HOME_GRANT_TABLE_A)) >>> GROUP_SHIFT;
+  store<u32>(holder, load<u32>(holder, HOME_GRANT_GROUPS) | (1 << group), HOME_GRANT_GROUPS);
+  store<u32>(slot, entry);
 }
 
 /** The slot of this PD's grant of this VMA, or 0. */
@@ -80,17 +94,22 @@ export function vmaRelease(address: u32, asker: u32): u32 {
 function dropGrant(holder: u32, slot: u32, vte: u32): bool {
   forgetLast(holder);
   store<u32>(slot, 0);
-  store<u32>(holder, load<u32>(holder, HOME_GRANTS) - 1, HOME_GRANTS);
+  const left = load<u32>(holder, HOME_GRANTS) - 1;
+  store<u32>(holder, left, HOME_GRANTS);
+  if (left == 0) store<u32>(holder, 0, HOME_GRANT_GROUPS);
   const isLast = atomic.sub<u32>(vte, 1, VTE_GRANTS) == GRANTS_ORPHAN + 1;
   return isLast && release(vte, load<u32>(holder, HOME_EXECUTOR));
 }
 
 /** Ends all grants of a PD. Can be taken up again where it was ended. */
 export function dropGrants(holder: u32): void {
-  const tables = holder + HOME_GRANT_TABLE_A;
-  const end = holder + HOME_GRANT_TABLE_B + GRANT_MASK;
-  for (let slot = tables; slot <= end && load<u32>(holder, HOME_GRANTS) != 0; slot += 4) {
-    const entry = load<u32>(slot);
-    if (entry != 0 && dropGrant(holder, slot, entry & ~31)) spill(load<u32>(holder, HOME_EXECUTOR));
+  for (let groups = load<u32>(holder, HOME_GRANT_GROUPS); groups != 0; groups = load<u32>(holder, HOME_GRANT_GROUPS)) {
+    const group = ctz(groups);
+    const first = holder + HOME_GRANT_TABLE_A + (group << GROUP_SHIFT);
+    for (let slot = first; slot < first + GROUP_SIZE; slot += 4) {
+      const entry = load<u32>(slot);
+      if (entry != 0 && dropGrant(holder, slot, entry & ~31)) spill(load<u32>(holder, HOME_EXECUTOR));
+    }
+    store<u32>(holder, load<u32>(holder, HOME_GRANT_GROUPS) & ~(1 << group), HOME_GRANT_GROUPS);
   }
 }

@@ -5,7 +5,7 @@
  * holds integer constants only, each below 2^31 (AssemblyScript infers i32), and nothing that either language lacks.
  *
  *     0x0000_0000   control block, granule table, executors, function and PD tables
- *     0x0100_0000   invocations, and the queues between threads
+ *     0x0100_0000   invocations, the queues between threads, spaces of the key-value store
  *     0x0200_0000   VMA table entries (VTEs): room for as many as the smallest VMAs would need, touched as used
  *     0x2200_0000   homes
  *     0x8000_0000   VMAs: granules of 16 MiB, each given to one size class, at the start or when it needs it
@@ -41,10 +41,32 @@ export const CONTROL_CALL_DEPTH_MAX = 0x424;
  * that change more often. Two times are less than 2^31 apart, so the sign of their difference says which is earlier.
  */
 export const CONTROL_NOW_MS = 0x440;
+/** The same as a u64, which does not wrap: its high word is the one behind. */
+export const CONTROL_NOW_MS64 = 0x440;
 /** Whether the clock thread ticks, is parked or is to stop: src/server/clock.ts. */
 export const CONTROL_CLOCK = 0x450;
 /** A bit for each granule that `initialise` gave to a class: it stays there. */
 export const CONTROL_RESERVED = 0x460;
+// The key-value store, in a line of its own.
+/** Bytes of VMAs that the store has, each counted as its class, and the most that it may. */
+export const CONTROL_KV_BYTES = 0x640;
+export const CONTROL_KV_BYTES_MAX = 0x644;
+/** WRITER_AWAKE, WRITER_PARKED or WRITER_DOZING; what the writer thread waits on. */
+export const CONTROL_KV_WRITER = 0x648;
+export const WRITER_AWAKE = 0;
+/** Waits for the first change of a durable space. */
+export const WRITER_PARKED = 1;
+/** Waits for a time, so that more is written at once. Whoever waits for the disk ends that. */
+export const WRITER_DOZING = 2;
+/** VMAs mapped less VMAs unmapped by threads without a control block; under the lock. Counts with EXECUTOR_VMAS. */
+export const CONTROL_VMAS = 0x64c;
+/** What the writer has taken last: address of the value (0: deleted), its length; version and expiry, each a u64. */
+export const KV_WRITER_RECORD = 0x660;
+export const RECORD_VALUE = 0;
+export const RECORD_LENGTH = 4;
+export const RECORD_VERSION = 8;
+export const RECORD_EXPIRES_MS = 16;
+
 /** Shared free lists, one word a class: the head; VTE_NEXT links them. */
 export const CONTROL_SHARED_FREE = 0x480;
 /** For each class: address of the next VMA of its newest granule that was never mapped, and how many there are. */
@@ -76,6 +98,8 @@ export const VTE_SIZE = 32;
 export const VTE_OWNER = 0;
 /** Owner of a VMA whose owner is gone while it is still granted to others. */
 export const OWNER_NOBODY = 1;
+/** Owner of what the key-value store has: values, entries, tables. No PD has such an address, so no check passes for an owner. */
+export const OWNER_STORE = 2;
 /** Address behind the last byte that may be read (0: none); what the guard compares with. */
 export const VTE_READ_END = 4;
 /** The same for writing. Writing implies reading: VTE_WRITE_END is 0 or VTE_READ_END. */
@@ -91,6 +115,8 @@ export const GRANTS_ORPHAN = 0x4000_0000;
 /** Links of the owner's list while mapped; VTE_NEXT links the free list otherwise. */
 export const VTE_NEXT = 20;
 export const VTE_PREVIOUS = 24;
+/** Of a value in the key-value store, in place of the links: its version, a u64. It stays until the last reader is gone. */
+export const VTE_VERSION = 20;
 /** start | class shift. A start is a multiple of 128, so its low bits are free. */
 export const VTE_START = 28;
 export const VTE_CLASS_MASK = 31;
@@ -166,6 +192,9 @@ export const EXECUTOR_INBOX_HEAD = 672;
 /** Returns, the root invocations that have ended here: sent back so far, and (by the orchestrator) taken so far. */
 export const EXECUTOR_RETURNS_TAIL = 676;
 export const EXECUTOR_RETURNS_HEAD = 832;
+/** How many invocations wait here until a space of the key-value store is on disk; 1 when the writer has got on since. */
+export const EXECUTOR_SYNC_WAITS = 896;
+export const EXECUTOR_SYNCED = 900;
 
 // Function descriptors: what PrivLib needs to know of a deployed version.
 export const FUNCTION_TABLE = 0x4_0000;
@@ -289,6 +318,128 @@ export const RETURNS_TABLE = 0x01c1_0000;
 export const RETURNS_SIZE = 256;
 export const RETURNS_MAX = 64;
 
+// The key-value store: spaces, what functions may do with them, and stripes. Entries and values are VMAs.
+export const SPACE_TABLE = 0x01d0_0000;
+export const SPACE_SIZE = 512;
+export const SPACES_MAX = 128;
+/** Handles of spaces start here: of a host it is the space's index behind it, of a function the slot of its binding. */
+export const SPACE_HANDLE_FIRST = 65536;
+/** Counts up when the space is made and when it is dropped: an odd one lives. */
+export const SPACE_GENERATION = 0;
+/** The first one: no binding looks like a status. */
+export const GENERATION_FIRST = 129;
+export const GENERATION_MASK = 0x7f_ffff;
+export const SPACE_FLAGS = 4;
+export const SPACE_IS_DURABLE = 1;
+/** The least recently used keys go where it would be full otherwise. */
+export const SPACE_IS_CACHE = 2;
+/** Most keys, and most bytes of VMAs; 0 for no limit. */
+export const SPACE_KEYS_MAX = 8;
+export const SPACE_BYTES_MAX = 12;
+/** What is mixed into hashes of keys, a u64, so that nobody outside can choose keys that collide. */
+export const SPACE_SEED = 16;
+export const SPACE_NAME_LENGTH = 24;
+/** Bytes of changes that the disk does not have yet, about, and the most there may be. */
+export const SPACE_DIRTY_BYTES = 28;
+export const SPACE_DIRTY_BYTES_MAX = 32;
+/** 1: the disk refuses. Set and cleared by the writer. */
+export const SPACE_FAILED = 36;
+/** All changes up to this version are on disk, a u64. The writer's. */
+export const SPACE_DURABLE = 40;
+export const SPACE_NAME = 64;
+export const SPACE_NAME_BYTES_MAX = 64;
+// What changes often has lines of its own.
+/** The last version that was given, a u64. */
+export const SPACE_VERSION = 128;
+/** Versions are larger, so that none looks like a status. */
+export const VERSION_NONE = 65535;
+/** Uses so far, a u64, where it is a cache: the time by which keys are more or less recently used. */
+export const SPACE_TICK = 136;
+export const SPACE_KEYS = 192;
+/** Bytes of VMAs of its keys and values, each counted as its class. */
+export const SPACE_BYTES = 196;
+/** Keys that expire. */
+export const SPACE_EXPIRING = 200;
+/** How many keys went since others needed their room, and since their time was over: u64. */
+export const SPACE_EVICTIONS = 208;
+export const SPACE_EXPIRATIONS = 216;
+/** Stripe and bucket where sweeping goes on; the main thread's. */
+export const SPACE_SWEEP_STRIPE = 224;
+export const SPACE_SWEEP_BUCKET = 228;
+/** Spin lock over the index of keys in order, a skip list; counts of changes to it; its height; its first tower; a path in it. */
+export const SPACE_INDEX_LOCK = 256;
+export const SPACE_INDEX_CHANGES = 260;
+export const SPACE_INDEX_HEIGHT = 264;
+export const SPACE_INDEX_TOWER = 272;
+export const SPACE_INDEX_PATH = 320;
+export const INDEX_HEIGHT_MAX = 12;
+
+/** For each function as many words as it has bindings: generation << 9 | index << 2 | rights; 0 for none. */
+export const KV_BINDINGS = 0x01d8_0000;
+export const KV_BINDINGS_SIZE = 64;
+export const KV_BINDINGS_MAX = 16;
+export const KV_MAY_READ = 1;
+export const KV_MAY_READ_WRITE = 3;
+
+/** Parts of a space, each with a lock of its own: a key is in the one that its hash names. */
+export const STRIPE_TABLE = 0x01e0_0000;
+export const STRIPE_SIZE = 64;
+/** A power of two. */
+export const STRIPES = 256;
+export const STRIPE_LOCK = 0;
+/** VMA with the first entry of each bucket, their number less 1, and the number of entries. 0 while there is none. */
+export const STRIPE_BUCKETS = 4;
+export const STRIPE_MASK = 8;
+export const STRIPE_COUNT = 12;
+/** First of the entries that the disk does not have as they are now; and of those that are about to be written. */
+export const STRIPE_DIRTY = 16;
+export const STRIPE_TAKING = 20;
+/** u64 each, under the lock. */
+export const STRIPE_GETS = 24;
+export const STRIPE_HITS = 32;
+export const STRIPE_PUTS = 40;
+export const STRIPE_DELETES = 48;
+
+// An entry: a VMA with what is known of a key, and the key.
+export const ENTRY_HASH = 0;
+/** Next one of the bucket. */
+export const ENTRY_NEXT = 4;
+/** VTE of the value; 0: it is deleted, and the disk does not know yet. */
+export const ENTRY_VALUE = 8;
+export const ENTRY_KEY_LENGTH = 12;
+/** A byte each. */
+export const ENTRY_HEIGHT = 14;
+export const ENTRY_FLAGS = 15;
+/** In the list of the stripe. */
+export const ENTRY_IS_DIRTY = 1;
+/** The writer has it. */
+export const ENTRY_IS_WRITING = 2;
+/** Its space was dropped while the writer had it, who frees it then. */
+export const ENTRY_IS_DROPPED = 4;
+/** u64: as CONTROL_NOW_MS64, 0 for never; and SPACE_TICK at its last use. */
+export const ENTRY_VERSION = 16;
+export const ENTRY_EXPIRES_MS = 24;
+export const ENTRY_USED = 32;
+export const ENTRY_DIRTY_NEXT = 40;
+/** Length of the value, for who lists keys without the lock of the stripe. */
+export const ENTRY_VALUE_LENGTH = 44;
+/** As many words as it is high: next entries of the index; then the key. */
+export const ENTRY_TOWER = 48;
+export const KV_KEY_BYTES_MAX = 1024;
+export const KV_VALUE_BYTES_MAX = 0x400_0000;
+/** Most keys of a page of a list, and its bytes. */
+export const KV_PAGE_KEYS_MAX = 10_000;
+export const KV_PAGE_BYTES_MAX = 65536;
+// A page: words of its head, and of each key in it.
+export const PAGE_COUNT = 0;
+export const PAGE_MORE = 4;
+export const PAGE_FIRST = 8;
+export const PAGE_KEY_VERSION = 0;
+export const PAGE_KEY_TTL_MS = 8;
+export const PAGE_KEY_VALUE_LENGTH = 16;
+export const PAGE_KEY_LENGTH = 20;
+export const PAGE_KEY = 24;
+
 // Homes. `base` is the address of the header; the function's address 0 is at base + header size, so nothing a function
 // can compute reaches the header: effective addresses start at base + header size.
 export const HOME_AREA = 0x2200_0000;
@@ -339,6 +490,8 @@ export const HOME_CHILD_COUNT = 84;
 export const CHILDREN_MAX = 16384;
 /** Bytes that it has logged. */
 export const HOME_LOG_BYTES = 88;
+/** A bit for each 64 bytes of the grant tables in which there may be an entry. */
+export const HOME_GRANT_GROUPS = 92;
 /**
  * The VMA in which the PD was last found to be allowed to read, and to write: where it starts, and its length, 0 for none. The
  * guard's jord:look-up-read and jord:look-up-write write it; PrivLib empties it whenever the PD loses something.

@@ -63,3 +63,8 @@ export {
 export { executorDoom, executorRecover } from './recovery';
 export { vmaRelease } from './grant';
 export { vmaLength, vmaMap, vmaProtect, vmaResize, vmaUnmap } from './vma-table';
+export { kvList } from './kv-list';
+export { kvBind, kvOpen, kvSetLimit, kvSetVersion, kvSpaceConfigure, kvSpaceCreate } from './kv-space';
+export { kvAdd, kvDelete, kvExpire, kvGet, kvLoad, kvPut, kvVersion } from './kv-store';
+export { kvSpaceDrop, kvSweep } from './kv-sweep';
+export { kvDirtyDone, kvDirtyTake, kvEntryKey } from './kv-writer';

@@ -33,6 +33,7 @@ import {
   EXECUTOR_RING_HEAD,
   EXECUTOR_RING_TAIL,
   EXECUTOR_SIZE,
+  EXECUTOR_SYNCED,
   EXECUTOR_TABLE,
   INVOCATION_NEXT,
   INVOCATION_QUEUED,
@@ -84,7 +85,7 @@ export function executorPark(executor: u32): u32 {
   return 0;
 }
 
-/** Whether anything waits for this thread: dispatched, ended, offered by itself, cancelled, or a message. */
+/** Whether anything waits for this thread: dispatched, ended, offered by itself, cancelled, on disk, or a message. */
 export function executorHasWork(executor: u32): u32 {
   return hasWork(executor) ? 1 : 0;
 }
@@ -97,6 +98,7 @@ function hasWork(executor: u32): bool {
     !isInboxEmpty(executor) ||
     atomic.load<u32>(executor, EXECUTOR_OFFERS_HEAD) != atomic.load<u32>(executor, EXECUTOR_OFFERS_TAIL) ||
     atomic.load<u32>(executor, EXECUTOR_CANCELS) != 0 ||
+    atomic.load<u32>(executor, EXECUTOR_SYNCED) != 0 ||
     atomic.load<u32>(executor, EXECUTOR_MESSAGES) != 0
   );
 }

@@ -17,6 +17,7 @@ import { spill } from './free-lists';
 import { trimPool } from './function';
 import { dropGrants } from './grant';
 import { freeHome, poolOf } from './home';
+import { passLocks } from './kv-space';
 import { abandon, dropVmas, invocationEnd } from './invocation';
 import {
   CONTROL_INVOCATIONS_USED,
@@ -30,6 +31,8 @@ import {
   EXECUTOR_MESSAGES,
   EXECUTOR_STACKS,
   EXECUTOR_SUSPENDED,
+  EXECUTOR_SYNCED,
+  EXECUTOR_SYNC_WAITS,
   FUNCTIONS_MAX,
   FUNCTION_RETIRED,
   FUNCTION_SIZE,
@@ -70,6 +73,7 @@ export function executorDoom(executor: u32): void {
   atomic.store<u32>(executor, 1, EXECUTOR_DOOMED);
   lock(0);
   unlock();
+  passLocks();
 }
 
 /**
@@ -97,6 +101,8 @@ export function executorRecover(executor: u32): u32 {
   store<u32>(executor, 0, EXECUTOR_ACTIVE);
   store<u32>(executor, 0, EXECUTOR_SUSPENDED);
   store<u32>(executor, 0, EXECUTOR_STACKS);
+  store<u32>(executor, 0, EXECUTOR_SYNC_WAITS);
+  store<u32>(executor, 0, EXECUTOR_SYNCED);
   atomic.store<u32>(executor, DOORBELL_AWAKE, EXECUTOR_DOORBELL);
   return failedCount;
 }

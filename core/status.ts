@@ -71,6 +71,24 @@ export const NOT_ALLOWED = 44;
 /** The host function failed in a way that is no fault of the function: nobody answered, the connection broke. */
 export const IO_FAILED = 45;
 
+// The key-value store
+/** The space has no such key, or it has expired. */
+export const KV_NO_SUCH_KEY = 48;
+/** The key has another version than was expected. */
+export const KV_CONFLICT = 49;
+/** The space, or the store as a whole, has as many keys or bytes as it may. */
+export const KV_FULL = 50;
+/** A key of no bytes, or of more than KV_KEY_BYTES_MAX. */
+export const KV_BAD_KEY = 51;
+/** The value is not one of 8 bytes. */
+export const KV_NOT_A_COUNTER = 52;
+/** A durable space with too much that is not on disk yet. */
+export const KV_BACKLOG = 53;
+/** The disk refuses what is to be written: it is full, for example. */
+export const KV_DISK_FAILED = 54;
+/** The space was dropped. */
+export const KV_NO_SUCH_SPACE = 55;
+
 // Faults of a callee: it is gone, with all it owned, the request included.
 /** An access outside its home and its VMAs. */
 export const CALLEE_MEMORY_FAULT = 64;

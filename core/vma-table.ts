@@ -146,7 +146,7 @@ export function ownVte(asker: u32, address: u32): u32 {
 /** What a VMA counts as: the size of its class. */
 // @ts-ignore: decorator
 @inline
-function sizeOf(vte: u32): u32 {
+export function sizeOf(vte: u32): u32 {
   return 1 << (load<u32>(vte, VTE_START) & VTE_CLASS_MASK);
 }
 
@@ -334,7 +334,7 @@ export function dropOwned(owner: u32): bool {
 /** The owner of a shared VMA is gone. Returns whether nobody has it any more. */
 // @ts-ignore: decorator
 @inline
-function orphan(vte: u32): bool {
+export function orphan(vte: u32): bool {
   store<u32>(vte, OWNER_NOBODY, VTE_OWNER);
   // In one word with the count: either this sees that it is 0 by now, or the last holder sees that there is no owner.
   return atomic.add<u32>(vte, GRANTS_ORPHAN, VTE_GRANTS) == 0;

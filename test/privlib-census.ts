@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import * as L from '../core/layout.ts';
+import { StoreInspector } from './store-census.ts';
 
 /** What is in use, and what there is of it. */
 export interface Census {
@@ -33,6 +34,7 @@ export function takeCensus(memory: WebAssembly.Memory): Census {
 }
 
 class Inspector {
+  readonly #memory: WebAssembly.Memory;
   readonly #words: Uint32Array;
   readonly #executors: number[] = [];
   readonly #homes = new Map<number, Home>();
@@ -42,8 +44,10 @@ class Inspector {
   readonly #grants = new Map<number, number>();
   /** VTEs that lists of owners, records, and free lists have. */
   readonly #placed = new Map<number, string>();
+  #store: StoreInspector | undefined;
 
   constructor(memory: WebAssembly.Memory) {
+    this.#memory = memory;
     this.#words = new Uint32Array(memory.buffer, 0, 2 ** 29);
     for (let i = 0; i < this.#word(L.CONTROL_EXECUTORS); i++)
       this.#executors.push(L.EXECUTOR_TABLE + i * L.EXECUTOR_SIZE);
@@ -58,6 +62,7 @@ class Inspector {
     const recordsFree = this.#checkRecords();
     this.#checkChildren();
     this.#countGrants();
+    this.#store = new StoreInspector(this.#memory, (vte, place) => this.#place(vte, place));
     const vmas = this.#checkVmas();
     const pds = [...this.#homes.values()].filter(({ state }) => LIVE_STATES.has(state)).length;
     assert.equal(this.#sum(L.EXECUTOR_PDS), pds, 'executors count the PDs that live');
@@ -267,12 +272,14 @@ class Inspector {
     const vmasFree = this.#placed.size;
     for (const { base, state } of this.#homes.values()) if (state !== L.PD_FREE) this.#readOwned(base);
     for (const record of this.#records) this.#readRecord(record);
+    this.#store?.inspect();
     let carved = 0;
     for (const vte of this.#carved()) {
       carved++;
-      if (this.#word(vte + L.VTE_OWNER) === L.OWNER_NOBODY) this.#checkOrphan(vte);
+      const owner = this.#word(vte + L.VTE_OWNER);
+      const isOrphan = owner === L.OWNER_NOBODY || (owner === L.OWNER_STORE && !this.#placed.has(vte));
+      if (isOrphan) this.#checkOrphan(vte);
       const grants = this.#grants.get(vte) ?? 0;
-      const isOrphan = this.#word(vte + L.VTE_OWNER) === L.OWNER_NOBODY;
       // What is free may still have the mark of the owner that it lost.
       if (this.#word(vte + L.VTE_OWNER) !== 0) {
         assert.equal(
@@ -284,7 +291,8 @@ class Inspector {
       assert.ok(this.#placed.has(vte), `VTE ${hex(vte)} with owner ${hex(this.#word(vte + L.VTE_OWNER))} is nowhere`);
     }
     assert.equal(this.#placed.size, carved, 'only VMAs that there are are in lists');
-    assert.equal(this.#sum(L.EXECUTOR_VMAS), carved - vmasFree, 'executors count what is mapped');
+    const mapped = (this.#sum(L.EXECUTOR_VMAS) + this.#word(L.CONTROL_VMAS)) | 0;
+    assert.equal(mapped, carved - vmasFree, 'executors count what is mapped');
     return { vmas: carved - vmasFree, vmasFree };
   }
 

@@ -9,6 +9,14 @@ function type(parameterCount: number, ...results: ValueType[]): FunctionType {
   return { parameters: Array.from({ length: parameterCount }, () => 'i32' as const), results };
 }
 
+const I64 = ['i64'] as const;
+const I64_PAIR = ['i64', 'i64'] as const;
+
+/** As many i32, then others, and what comes back. */
+function mixed(i32Count: number, others: readonly ValueType[], ...results: ValueType[]): FunctionType {
+  return { parameters: [...type(i32Count).parameters, ...others], results };
+}
+
 /** The host functions, with their types as a module sees them. */
 export const ABI_FUNCTIONS = {
   argbuf_new: type(1, 'i32'),
@@ -32,6 +40,15 @@ export const ABI_FUNCTIONS = {
   request_field: type(2, 'i32'),
   request_fields: type(0, 'i32'),
   response_field: type(4, 'i32'),
+  kv_open: type(2, 'i32'),
+  kv_get: type(3, 'i32'),
+  kv_version: type(1, 'i64'),
+  kv_put: mixed(4, I64_PAIR, 'i64'),
+  kv_delete: mixed(3, I64, 'i32'),
+  kv_add: mixed(3, ['i64', 'i32'], 'i32'),
+  kv_expire: mixed(3, I64, 'i32'),
+  kv_list: type(6, 'i32'),
+  kv_release: type(1, 'i32'),
 } as const satisfies Record<string, FunctionType>;
 
 export type AbiFunction = keyof typeof ABI_FUNCTIONS;

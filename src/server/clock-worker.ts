@@ -3,7 +3,6 @@ import { parentPort, workerData } from 'node:worker_threads';
 import {
   CONTROL_CLOCK,
   CONTROL_EXECUTORS,
-  CONTROL_NOW_MS,
   EXECUTOR_ACTIVE,
   EXECUTOR_INVOCATION,
   EXECUTOR_SIZE,
@@ -31,10 +30,7 @@ function word(address: number): number {
 
 /** Advances the time, and interrupts what was cancelled. Returns whether any executor is active. */
 function tick(): boolean {
-  const now = clockWord(monotonicMs());
-  // Others set it too, and a moment later than this thread may have looked.
-  const seen = Atomics.load(words, CONTROL_NOW_MS >>> 2);
-  if (((now - seen) | 0) > 0) Atomics.compareExchange(words, CONTROL_NOW_MS >>> 2, seen, now);
+  privLib.clockAdvance(clockWord(monotonicMs()));
   return isAnyActive(interruptCancelled);
 }
 

@@ -90,6 +90,57 @@ export interface PrivLib {
   vmaLength(address: number, asker: number): number;
   argBufNew(length: number, asker: number): number;
   translate(pointer: number, length: number, write: number, asker: number): number;
+  kvOpen(name: number, nameLength: number, asker: number): number;
+  kvGet(space: number, key: number, keyLength: number, asker: number): number;
+  kvVersion(address: number, asker: number): bigint;
+  kvPut(
+    space: number,
+    key: number,
+    keyLength: number,
+    value: number,
+    expected: bigint,
+    ttlMs: bigint,
+    asker: number,
+  ): bigint;
+  kvDelete(space: number, key: number, keyLength: number, expected: bigint, asker: number): number;
+  kvAdd(space: number, key: number, keyLength: number, delta: bigint, result: number, asker: number): number;
+  kvExpire(space: number, key: number, keyLength: number, ttlMs: bigint, asker: number): number;
+  kvList(
+    space: number,
+    prefix: number,
+    prefixLength: number,
+    after: number,
+    afterLength: number,
+    limit: number,
+    asker: number,
+  ): number;
+  kvSpaceCreate(
+    name: number,
+    nameLength: number,
+    flags: number,
+    keysMax: number,
+    bytesMax: number,
+    seed: bigint,
+    asker: number,
+  ): number;
+  kvSpaceConfigure(space: number, keysMax: number, bytesMax: number, asker: number): number;
+  kvSpaceDrop(space: number, asker: number): number;
+  kvBind(descriptor: number, slot: number, space: number, rights: number, asker: number): number;
+  kvLoad(
+    space: number,
+    key: number,
+    keyLength: number,
+    value: number,
+    version: bigint,
+    ttlMs: bigint,
+    asker: number,
+  ): number;
+  kvSetVersion(space: number, version: bigint, asker: number): number;
+  kvSetLimit(bytesMax: number): void;
+  kvSweep(space: number, steps: number, asker: number): number;
+  kvDirtyTake(space: number, stripe: number, isFirst: number): number;
+  kvDirtyDone(space: number, entry: number, value: number, isWritten: number): void;
+  kvEntryKey(entry: number): number;
 }
 
 /** Whether a result that is an address, a handle or an id on success is a status instead. */

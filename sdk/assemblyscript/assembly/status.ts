@@ -37,6 +37,16 @@ export enum Status {
   NOT_ALLOWED = 44,
   IO_FAILED = 45,
 
+  // The key-value store
+  KV_NO_SUCH_KEY = 48,
+  KV_CONFLICT = 49,
+  KV_FULL = 50,
+  KV_BAD_KEY = 51,
+  KV_NOT_A_COUNTER = 52,
+  KV_BACKLOG = 53,
+  KV_DISK_FAILED = 54,
+  KV_NO_SUCH_SPACE = 55,
+
   // Faults of a callee
   CALLEE_MEMORY_FAULT = 64,
   CALLEE_TRAP = 65,
@@ -125,6 +135,29 @@ function callStatusName(status: i32): string {
       return 'NOT_ALLOWED';
     case Status.IO_FAILED:
       return 'IO_FAILED';
+    default:
+      return kvStatusName(status);
+  }
+}
+
+function kvStatusName(status: i32): string {
+  switch (status) {
+    case Status.KV_NO_SUCH_KEY:
+      return 'KV_NO_SUCH_KEY';
+    case Status.KV_CONFLICT:
+      return 'KV_CONFLICT';
+    case Status.KV_FULL:
+      return 'KV_FULL';
+    case Status.KV_BAD_KEY:
+      return 'KV_BAD_KEY';
+    case Status.KV_NOT_A_COUNTER:
+      return 'KV_NOT_A_COUNTER';
+    case Status.KV_BACKLOG:
+      return 'KV_BACKLOG';
+    case Status.KV_DISK_FAILED:
+      return 'KV_DISK_FAILED';
+    case Status.KV_NO_SUCH_SPACE:
+      return 'KV_NO_SUCH_SPACE';
     default:
       return calleeStatusName(status);
   }

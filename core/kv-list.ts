@@ -1,0 +1,163 @@
+/**
+ * Lists keys in order, a page at a time. A page is no picture of one moment: the lock of the index is held for some keys, then
+ * given back, so that nobody waits long. A key that is there all the time is listed once, one that comes or goes meanwhile perhaps.
+ */
+import { reserveStack } from './address-space';
+import { translate } from './arg-buf';
+import { compareKeys, isExpired, keyOf } from './kv-entry';
+import { indexFind, indexFirst, indexNext } from './kv-index';
+import { bindingOf, lives, lockIndex, spaceOf, unlockIndex } from './kv-space';
+import {
+  CONTROL_NOW_MS64,
+  ENTRY_EXPIRES_MS,
+  ENTRY_KEY_LENGTH,
+  ENTRY_VALUE_LENGTH,
+  ENTRY_VERSION,
+  HOME_EXECUTOR,
+  KV_KEY_BYTES_MAX,
+  KV_MAY_READ,
+  KV_PAGE_BYTES_MAX,
+  KV_PAGE_KEYS_MAX,
+  PAGE_COUNT,
+  PAGE_FIRST,
+  PAGE_KEY,
+  PAGE_KEY_LENGTH,
+  PAGE_KEY_TTL_MS,
+  PAGE_KEY_VALUE_LENGTH,
+  PAGE_KEY_VERSION,
+  PAGE_MORE,
+  SPACE_INDEX_CHANGES,
+  VTE_END,
+  VTE_READ_END,
+  VTE_WRITE_END,
+} from './layout';
+import { BAD_PARAMETER, BAD_POINTER, KV_BAD_KEY, KV_NO_SUCH_SPACE, STALE_PD } from './status';
+import { failed, mapVma, mayAsk, vmaUnmap, vteOf } from './vma-table';
+
+/** How many keys are listed with the lock held. */
+const KEYS_AT_ONCE: u32 = 16;
+/** Enough to pass over all keys that there can be. */
+const ROUNDS_MAX: u32 = 1 << 21;
+
+/**
+ * A new ArgBuf of the asker with keys that begin with a prefix and come behind another key, in the order of their bytes (PAGE_… is its
+ * form): `limit` at most, and as many as fit. Both may be empty. Returns its address, or BAD_PARAMETER for a limit out of range,
+ * KV_BAD_KEY, BAD_POINTER, a status of space or memory.
+ */
+export function kvList(
+  handle: u32,
+  prefix: u32,
+  prefixLength: u32,
+  after: u32,
+  afterLength: u32,
+  limit: u32,
+  asker: u32,
+): u32 {
+  if (!mayAsk(asker)) return STALE_PD;
+  const binding = bindingOf(handle, KV_MAY_READ, asker);
+  if (failed(binding)) return binding;
+  if (limit - 1 >= <u32>KV_PAGE_KEYS_MAX) return BAD_PARAMETER;
+  if (prefixLength > <u32>KV_KEY_BYTES_MAX || afterLength > <u32>KV_KEY_BYTES_MAX) return KV_BAD_KEY;
+  const prefixAt = prefixLength == 0 ? 0 : translate(prefix, prefixLength, false, asker);
+  const afterAt = afterLength == 0 ? 0 : translate(after, afterLength, false, asker);
+  if ((prefixLength != 0 && failed(prefixAt)) || (afterLength != 0 && failed(afterAt))) return BAD_POINTER;
+  const page = mapVma(asker, KV_PAGE_BYTES_MAX);
+  if (failed(page)) return page;
+  reserveStack();
+  const end = fillPage(binding, prefixAt, prefixLength, afterAt, afterLength, limit, page, load<u32>(asker, HOME_EXECUTOR));
+  if (failed(end)) {
+    vmaUnmap(page, asker);
+    return end;
+  }
+  const vte = vteOf(page);
+  store<u32>(vte, end, VTE_END);
+  store<u32>(vte, end, VTE_READ_END);
+  store<u32>(vte, end, VTE_WRITE_END);
+  return page;
+}
+
+/** Returns the end of what it has written, or KV_NO_SUCH_SPACE. */
+function fillPage(
+  binding: u32,
+  prefix: u32,
+  prefixLength: u32,
+  after: u32,
+  afterLength: u32,
+  limit: u32,
+  page: u32,
+  executor: u32,
+): u32 {
+  const space = spaceOf(binding);
+  store<u32>(page, 0, PAGE_COUNT);
+  store<u32>(page, 0, PAGE_MORE);
+  let at = page + PAGE_FIRST;
+  // The last key that was listed, or the one to begin behind.
+  let last = after;
+  let lastLength = afterLength;
+  let changes: u32 = 0;
+  let entry: u32 = 0;
+  let isFirst = true;
+  for (let round: u32 = 0; round < ROUNDS_MAX; round++) {
+    lockIndex(space, executor);
+    if (!lives(binding)) {
+      unlockIndex(space);
+      return KV_NO_SUCH_SPACE;
+    }
+    // An entry that was freed meanwhile has changed the index.
+    if (isFirst || load<u32>(space, SPACE_INDEX_CHANGES) != changes) {
+      entry = seek(space, prefix, prefixLength, last, lastLength);
+    }
+    isFirst = false;
+    for (let i: u32 = 0; i < KEYS_AT_ONCE && entry != 0; i++) {
+      if (!hasPrefix(entry, prefix, prefixLength)) {
+        entry = 0;
+        break;
+      }
+      const length = <u32>load<u16>(entry, ENTRY_KEY_LENGTH);
+      if (!isExpired(entry)) {
+        const next = at + ((PAGE_KEY + length + 7) & ~7);
+        if (load<u32>(page, PAGE_COUNT) == limit || next > page + KV_PAGE_BYTES_MAX) {
+          store<u32>(page, 1, PAGE_MORE);
+          unlockIndex(space);
+          return at;
+        }
+        writeKey(at, entry, length, next);
+        last = at + PAGE_KEY;
+        lastLength = length;
+        at = next;
+        store<u32>(page, load<u32>(page, PAGE_COUNT) + 1, PAGE_COUNT);
+      }
+      entry = indexNext(entry);
+    }
+    changes = load<u32>(space, SPACE_INDEX_CHANGES);
+    unlockIndex(space);
+    if (entry == 0) break;
+  }
+  return at;
+}
+
+/** The first entry with the prefix, or behind the last key. */
+function seek(space: u32, prefix: u32, prefixLength: u32, last: u32, lastLength: u32): u32 {
+  if (lastLength == 0 || compareKeys(last, lastLength, prefix, prefixLength) < 0) {
+    return prefixLength == 0 ? indexFirst(space) : indexFind(space, prefix, prefixLength);
+  }
+  const entry = indexFind(space, last, lastLength);
+  const isSame = entry != 0 && compareKeys(keyOf(entry), load<u16>(entry, ENTRY_KEY_LENGTH), last, lastLength) == 0;
+  return isSame ? indexNext(entry) : entry;
+}
+
+function hasPrefix(entry: u32, prefix: u32, length: u32): bool {
+  return <u32>load<u16>(entry, ENTRY_KEY_LENGTH) >= length && compareKeys(keyOf(entry), length, prefix, length) == 0;
+}
+
+function writeKey(at: u32, entry: u32, length: u32, next: u32): void {
+  store<u64>(next - 8, 0);
+  const expires = load<u64>(entry, ENTRY_EXPIRES_MS);
+  const now = load<u64>(CONTROL_NOW_MS64);
+  store<u64>(at, atomic.load<u64>(entry, ENTRY_VERSION), PAGE_KEY_VERSION);
+  // It may have come to its end just now: 0 would be never.
+  store<u64>(at, expires == 0 ? 0 : expires > now ? expires - now : 1, PAGE_KEY_TTL_MS);
+  store<u32>(at, load<u32>(entry, ENTRY_VALUE_LENGTH), PAGE_KEY_VALUE_LENGTH);
+  store<u32>(at, length, PAGE_KEY_LENGTH);
+  memory.copy(at + PAGE_KEY, keyOf(entry), length);
+}
