@@ -163,6 +163,15 @@ export function expiryOf(ttlMs: u64): u64 {
   return ttlMs == 0 ? 0 : load<u64>(CONTROL_NOW_MS64) + ttlMs + CLOCK_LAG_MS;
 }
 
+/** The other way round. What has come to its end just now has 1 ms left, since 0 would be never. */
+// @ts-ignore: decorator
+@inline
+export function ttlOf(expiresMs: u64): u64 {
+  if (expiresMs == 0) return 0;
+  const nowMs = load<u64>(CONTROL_NOW_MS64);
+  return expiresMs > nowMs ? expiresMs - nowMs : 1;
+}
+
 // @ts-ignore: decorator
 @inline
 export function setExpiry(space: u32, entry: u32, expiresMs: u64): void {

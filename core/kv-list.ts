@@ -4,11 +4,10 @@
  */
 import { reserveStack } from './address-space';
 import { translate } from './arg-buf';
-import { compareKeys, isExpired, keyOf } from './kv-entry';
+import { compareKeys, isExpired, keyOf, ttlOf } from './kv-entry';
 import { indexFind, indexFirst, indexNext } from './kv-index';
 import { bindingOf, lives, lockIndex, spaceOf, unlockIndex } from './kv-space';
 import {
-  CONTROL_NOW_MS64,
   ENTRY_EXPIRES_MS,
   ENTRY_KEY_LENGTH,
   ENTRY_VALUE_LENGTH,
@@ -152,11 +151,8 @@ function hasPrefix(entry: u32, prefix: u32, length: u32): bool {
 
 function writeKey(at: u32, entry: u32, length: u32, next: u32): void {
   store<u64>(next - 8, 0);
-  const expires = load<u64>(entry, ENTRY_EXPIRES_MS);
-  const now = load<u64>(CONTROL_NOW_MS64);
   store<u64>(at, atomic.load<u64>(entry, ENTRY_VERSION), PAGE_KEY_VERSION);
-  // It may have come to its end just now: 0 would be never.
-  store<u64>(at, expires == 0 ? 0 : expires > now ? expires - now : 1, PAGE_KEY_TTL_MS);
+  store<u64>(at, ttlOf(load<u64>(entry, ENTRY_EXPIRES_MS)), PAGE_KEY_TTL_MS);
   store<u32>(at, load<u32>(entry, ENTRY_VALUE_LENGTH), PAGE_KEY_VALUE_LENGTH);
   store<u32>(at, length, PAGE_KEY_LENGTH);
   memory.copy(at + PAGE_KEY, keyOf(entry), length);

@@ -300,6 +300,21 @@ export function endGeneration(space: u32): void {
   atomic.store<u32>(space, nextGeneration(load<u32>(space, SPACE_GENERATION)), SPACE_GENERATION);
 }
 
+/** Address of the words of a space (SPACE_…) that the asker may read, or a status. */
+export function kvSpaceOf(handle: u32, asker: u32): u32 {
+  if (!mayAsk(asker)) return STALE_PD;
+  const binding = bindingOf(handle, KV_MAY_READ, asker);
+  if (failed(binding)) return binding;
+  return lives(binding) ? spaceOf(binding) : KV_NO_SUCH_SPACE;
+}
+
+/** What the stripes of a space have counted together; `counter` is STRIPE_GETS, STRIPE_HITS, STRIPE_PUTS or STRIPE_DELETES. */
+export function kvCount(space: u32, counter: u32): u64 {
+  let sum: u64 = 0;
+  for (let i: u32 = 0; i < <u32>STRIPES; i++) sum += atomic.load<u64>(stripeAt(space, i) + counter);
+  return sum;
+}
+
 /** Sets the limits of a space, 0 for none. What is there already stays. For a host. */
 export function kvSpaceConfigure(handle: u32, keysMax: u32, bytesMax: u32, asker: u32): u32 {
   if (!isHost(asker)) return STALE_PD;

@@ -15,6 +15,8 @@ import {
   SPACE_SIZE,
   SPACE_TABLE,
   SPACES_MAX,
+  STRIPE_HITS,
+  STRIPE_PUTS,
 } from './layout.ts';
 import * as status from './status.ts';
 
@@ -138,16 +140,24 @@ test('a key expires at its time and not before; counting keeps the time, putting
   f.add(space, 'n', 1n, f.host);
   f.expire(space, 'n', 50n, f.host);
   f.add(space, 'n', 1n, f.host);
+  const [key, length] = [f.argBuf('k', f.host), 1];
+  assert.ok(f.privLib.kvTtl(space, key, length, f.host) >= 100n);
+  assert.equal(f.privLib.kvTtl(space, key, 0, f.host), -1n);
   f.passMs(99);
   assert.equal(f.read(space, 'k', f.host), 'v');
   assert.equal(f.get(space, 'n', f.host), status.KV_NO_SUCH_KEY);
   f.passMs(1 + CLOCK_LAG_MS);
   assert.equal(f.read(space, 'k', f.host), status.KV_NO_SUCH_KEY);
+  assert.equal(f.privLib.kvTtl(space, key, length, f.host), -1n);
   assert.equal(f.expire(space, 'k', 10n, f.host), status.KV_NO_SUCH_KEY);
   assert.equal(f.delete(space, 'k', f.host), status.KV_NO_SUCH_KEY);
   assert.deepEqual(f.list(space, '', '', 10, f.host), { keys: [], more: false });
   assert.ok(f.put(space, 'k', 'again', f.host, 0n, 1000n) > 65535n, 'it counts as not there');
   assert.equal(f.add(space, 'n', 3n, f.host), 3n);
+  const words = f.privLib.kvSpaceOf(space, f.host);
+  assert.equal(words, spaceAt(space));
+  assert.equal(f.privLib.kvCount(words, STRIPE_HITS), 1n);
+  assert.equal(f.privLib.kvCount(words, STRIPE_PUTS), 5n);
   takeCensus(f.memory);
   for (let i = 0; i < 1000; i++) f.put(space, `e${i}`, 'v', f.host, -1n, 10n);
   f.expire(space, 'k', 0n, f.host);

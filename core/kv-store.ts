@@ -27,6 +27,7 @@ import {
   setValue,
   startOf,
   touch,
+  ttlOf,
 } from './kv-entry';
 import { indexHeight, indexInsert } from './kv-index';
 import {
@@ -147,6 +148,23 @@ function share(space: u32, stripe: u32, entry: u32, asker: u32): u32 {
   count(stripe, STRIPE_HITS);
   touch(space, entry);
   return startOf(vte);
+}
+
+/** How many ms a key stays, 0 for ever; -1 where it is not there, or the asker may not ask. */
+export function kvTtl(handle: u32, key: u32, keyLength: u32, asker: u32): i64 {
+  if (!mayAsk(asker)) return -1;
+  const binding = bindingOf(handle, KV_MAY_READ, asker);
+  if (failed(binding) || !isKey(keyLength)) return -1;
+  const at = translate(key, keyLength, false, asker);
+  if (failed(at)) return -1;
+  const space = spaceOf(binding);
+  const hash = hashOf(at, keyLength, load<u64>(space, SPACE_SEED));
+  const stripe = stripeOf(space, hash);
+  lockStripe(stripe, load<u32>(asker, HOME_EXECUTOR));
+  const entry = lives(binding) ? findEntry(stripe, hash, at, keyLength) : 0;
+  const result = isLive(entry) ? ttlOf(load<u64>(entry, ENTRY_EXPIRES_MS)) : -1;
+  unlockStripe(stripe);
+  return result;
 }
 
 /** Version of a value that the asker holds; 0 of anything else. */

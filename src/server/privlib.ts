@@ -92,6 +92,10 @@ export interface PrivLib {
   translate(pointer: number, length: number, write: number, asker: number): number;
   kvOpen(name: number, nameLength: number, asker: number): number;
   kvGet(space: number, key: number, keyLength: number, asker: number): number;
+  kvTtl(space: number, key: number, keyLength: number, asker: number): bigint;
+  kvSpaceOf(space: number, asker: number): number;
+  /** `space` is an address here. */
+  kvCount(space: number, counter: number): bigint;
   kvVersion(address: number, asker: number): bigint;
   kvPut(
     space: number,
