@@ -12,7 +12,7 @@ export interface AdmissionOptions {
 export interface Waiting {
   /** Without those that are patient. */
   readonly count: number;
-  /** How long the oldest of it has been waiting. */
+  /** How long the oldest has been waiting, patient ones too: the next one would wait behind them as well. */
   readonly oldestMs: number;
   /** For how long there has always been something. */
   readonly standingMs: number;
