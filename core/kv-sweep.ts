@@ -167,6 +167,11 @@ export function kvSpaceDrop(handle: u32, asker: u32): u32 {
   const space = spaceOf(binding);
   const executor = load<u32>(asker, HOME_EXECUTOR);
   endGeneration(space);
+  // Operations that began before may still be under way, and put into the index what is freed below: until their locks are free.
+  for (let i: u32 = 0; i < <u32>STRIPES; i++) {
+    lockStripe(stripeAt(space, i), executor);
+    unlockStripe(stripeAt(space, i));
+  }
   lockIndex(space, executor);
   indexClear(space);
   unlockIndex(space);
