@@ -49,6 +49,20 @@ export const ERRORS = {
   EXECUTOR_LOST: { status: 503, exit: 6, title: 'The executor was replaced while the function ran' },
   ADDRESS_SPACE_EXHAUSTED: { status: 503, exit: 6, title: 'The address space has no room left for this' },
 
+  // The key-value store
+  KV_SPACE_UNKNOWN: { status: 404, exit: 4, title: 'No space has this name' },
+  KV_KEY_UNKNOWN: { status: 404, exit: 4, title: 'The space has no such key' },
+  KV_NAME_INVALID: { status: 400, exit: 2, title: 'A space cannot have this name' },
+  KV_KEY_INVALID: { status: 400, exit: 2, title: 'This cannot be a key' },
+  KV_CONFLICT: { status: 409, exit: 3, title: 'The key has another version' },
+  KV_SPACE_DIFFERS: { status: 409, exit: 3, title: 'The space is there and of another kind' },
+  KV_SPACE_IN_USE: { status: 409, exit: 3, title: 'A deployed function uses the space' },
+  KV_NOT_A_COUNTER: { status: 409, exit: 3, title: 'The value is no counter' },
+  KV_FULL: { status: 507, exit: 6, title: 'The key-value store has no room left for this' },
+  KV_BACKLOG: { status: 503, exit: 6, title: 'More was changed than the disk has taken' },
+  KV_DISK_FAILED: { status: 507, exit: 6, title: 'The disk does not take what was changed' },
+  KV_NOT_DURABLE: { status: 400, exit: 2, title: 'A durable space needs a data folder' },
+
   // The server
   STORE_UNUSABLE: { status: 500, exit: 3, title: 'The function store cannot be read or written' },
   STORE_IN_USE: { status: 503, exit: 6, title: 'Another server uses the function store' },

@@ -12,6 +12,7 @@ const settings = {
   deadlineMs: 1000,
   concurrency: null,
   fetchAllow: [],
+  kv: [],
   deployedAt: new Date().toISOString(),
 };
 const last = store.list().some((record) => record.name === 'always') ? await store.readModule('always') : undefined;

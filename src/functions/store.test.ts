@@ -14,6 +14,7 @@ const SETTINGS = {
   deadlineMs: 250,
   concurrency: 7,
   fetchAllow: ['https://api.example.com', 'https://*.example.com:8443'],
+  kv: ['carts:rw', 'catalog:ro'],
   deployedAt: '2026-01-02T03:04:05.000Z',
 };
 

@@ -17,6 +17,7 @@ import { JordError } from '../errors.ts';
 import { isConcurrency } from './concurrency.ts';
 import { DEADLINE_MS_DEFAULT, isDeadlineMs } from './deadline.ts';
 import { checkFetchAllow } from './fetch-allow.ts';
+import { checkKvRights } from './kv-rights.ts';
 import { functionUnknown, isFunctionName } from './name.ts';
 import { makeFolder, removeDurably, removeTemporaryFiles, storeError, writeDurably } from './store-files.ts';
 import { StoreLock } from './store-lock.ts';
@@ -33,6 +34,8 @@ export interface StoredFunction {
   readonly concurrency: number | null;
   /** As `checkFetchAllow` returns it. */
   readonly fetchAllow: readonly string[];
+  /** As `checkKvRights` returns it. */
+  readonly kv: readonly string[];
   /** ISO 8601. */
   readonly deployedAt: string;
 }
@@ -123,9 +126,9 @@ export class FunctionStore {
    * its old or its new version. The name must be one that `isFunctionName` allows.
    */
   put(name: string, module: Uint8Array, settings: StoredSettings): Promise<StoredFunction> {
-    const { memoryLimitBytes, deadlineMs, concurrency, fetchAllow, deployedAt } = settings;
+    const { memoryLimitBytes, deadlineMs, concurrency, fetchAllow, kv, deployedAt } = settings;
     const version = moduleVersion(module);
-    const limits = { memoryLimitBytes, deadlineMs, concurrency, fetchAllow };
+    const limits = { memoryLimitBytes, deadlineMs, concurrency, fetchAllow, kv };
     const record = { name, version, sizeBytes: module.length, ...limits, deployedAt };
     return this.#change('write', async () => {
       if (!this.#isStored(version)) await writeDurably(this.#path('tmp'), modulePath(this.folder, version), module);
@@ -234,20 +237,26 @@ async function readRecord(path: string, name: string): Promise<StoredFunction | 
   if (typeof value !== 'object' || value === null) return undefined;
   const record = value as Partial<Record<keyof StoredFunction, unknown>>;
   const { version, sizeBytes, memoryLimitBytes, deployedAt } = record;
-  // Records of earlier versions have no deadline, or neither of the others.
+  // Records of earlier versions have no deadline, or none of the others.
   const { deadlineMs = DEADLINE_MS_DEFAULT, concurrency = null } = record;
-  const fetchAllow = readFetchAllow(record.fetchAllow ?? []);
+  const fetchAllow = readList(checkFetchAllow, record.fetchAllow ?? []);
+  const kv = readList(checkKvRights, record.kv ?? []);
   if (record.name !== name) return undefined;
   if (typeof version !== 'string' || !MODULE_FILE.test(`${version}.wasm`)) return undefined;
   if (typeof deployedAt !== 'string' || Number.isNaN(Date.parse(deployedAt))) return undefined;
   if (!isByteCount(sizeBytes) || !isByteCount(memoryLimitBytes) || !isDeadlineMs(deadlineMs)) return undefined;
   if ((concurrency !== null && !isConcurrency(concurrency)) || fetchAllow === undefined) return undefined;
-  return { name, version, sizeBytes, memoryLimitBytes, deadlineMs, concurrency, fetchAllow, deployedAt };
+  if (kv === undefined) return undefined;
+  return { name, version, sizeBytes, memoryLimitBytes, deadlineMs, concurrency, fetchAllow, kv, deployedAt };
 }
 
-function readFetchAllow(value: unknown): readonly string[] | undefined {
+/** undefined for a list that `check` refuses. */
+function readList(
+  check: (list: readonly string[]) => readonly string[],
+  value: unknown,
+): readonly string[] | undefined {
   try {
-    return checkFetchAllow(value as readonly string[]);
+    return check(value as readonly string[]);
   } catch {
     return undefined;
   }

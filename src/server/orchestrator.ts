@@ -9,6 +9,8 @@ import { checkDeadlineMs } from '../functions/deadline.ts';
 import { functionUnknown } from '../functions/name.ts';
 import { type DispatchedFunction, Dispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { Executor, LONE_EXECUTOR } from './executor.ts';
+import { ThreadKv } from './kv/thread-kv.ts';
+import type { Kv, KvSpaceOptions } from './kv/types.ts';
 import type { AddressSpace } from './privlib.ts';
 import { type FaultKind, ThreadStats } from './stats.ts';
 import type {
@@ -46,7 +48,9 @@ export interface OrchestratorData {
 type Request =
   | { readonly kind: 'deploy'; readonly name: string; readonly module: Uint8Array; readonly options: DeployOptions }
   | { readonly kind: 'remove'; readonly name: string }
-  | { readonly kind: 'stats' };
+  | { readonly kind: 'stats' }
+  | { readonly kind: 'createSpace'; readonly name: string; readonly options: KvSpaceOptions }
+  | { readonly kind: 'dropSpace'; readonly name: string };
 
 type ToMain =
   | { readonly kind: 'request'; readonly id: number; readonly request: Request }
@@ -72,6 +76,7 @@ export interface OrchestratorHost {
   deploy(name: string, module: Uint8Array, options: DeployOptions): Promise<FunctionInfo>;
   remove(name: string): Promise<void>;
   stats(): Promise<ServerStats>;
+  readonly kv: Pick<Kv, 'create' | 'drop'>;
 }
 
 interface Linked {
@@ -123,6 +128,10 @@ export class OrchestratorLinks {
         return this.#host.remove(request.name);
       case 'stats':
         return this.#host.stats();
+      case 'createSpace':
+        return this.#host.kv.create(request.name, request.options);
+      case 'dropSpace':
+        return this.#host.kv.drop(request.name);
       default:
         return request satisfies never;
     }
@@ -172,6 +181,7 @@ function plainError(thrown: unknown): PlainError {
 
 /** The worker server as an orchestrator thread has it: dispatches by itself, and asks the main thread for the rest. */
 export class OrchestratorServer implements WorkerServer {
+  readonly kv: Kv;
   readonly #port: MessagePort;
   readonly #index: number;
   readonly #executor: Executor;
@@ -179,6 +189,7 @@ export class OrchestratorServer implements WorkerServer {
   readonly #functions = new Map<string, KnownFunction>();
   readonly #requests = new Map<number, (result: unknown, error: PlainError | undefined) => void>();
   #lastId = 0;
+  #isStopped = false;
 
   constructor({ addressSpace, executors, settings, functions, index, port, stats }: OrchestratorData) {
     this.#port = port;
@@ -187,6 +198,13 @@ export class OrchestratorServer implements WorkerServer {
     const countFault = (functionIndex: number, fault: FaultKind): void => counters.fault(functionIndex, fault);
     this.#executor = new Executor(addressSpace, { ...LONE_EXECUTOR, countFault });
     this.#dispatcher = new Dispatcher(this.#executor, executors, settings);
+    this.kv = new ThreadKv(this.#executor, addressSpace.memory, {
+      functions: () => this.#infos(),
+      create: async (name, options) => void (await this.#ask({ kind: 'createSpace', name, options })),
+      drop: async (name) => void (await this.#ask({ kind: 'dropSpace', name })),
+      written: async () => {},
+      checkRunning: () => this.#checkRunning(),
+    });
     this.#learn(functions);
     port.on('message', (message: ToOrchestrator) => this.#take(message));
   }
@@ -275,8 +293,17 @@ export class OrchestratorServer implements WorkerServer {
     this.#dispatcher.submit(target, body, options, answer);
   }
 
+  #infos(): readonly FunctionInfo[] {
+    return [...this.#functions.values()].map(({ info }) => info).sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #checkRunning(): void {
+    if (this.#isStopped) throw new JordError('SERVER_STOPPED', 'The worker server is stopped.');
+  }
+
   /** What is outstanding fails with SERVER_STOPPED. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#dispatcher.stop();
     this.#port.close();
   }

@@ -47,6 +47,11 @@ export interface WorkerServerOptions {
    * good for and what it costs. Memory limits are rounded up to powers of two for it: accesses up to there do not fault. Default: false.
    */
   readonly maskAddresses?: boolean;
+  /**
+   * What all spaces of the key-value store may have together, in bytes, keys and values each counted as the power of two that holds
+   * it: 64 KiB to 1,984 MiB. Default 1 GiB.
+   */
+  readonly kvBytesMax?: number;
   /** How long after its deadline an invocation that ignores it keeps its executor, in ms: 1 to 60,000. Default 1,000. */
   readonly stuckMs?: number;
 }
@@ -59,6 +64,7 @@ export interface ServerSettings extends DispatcherOptions {
   readonly stacksMax: number;
   readonly argBufBytesMax: number;
   readonly maskAddresses: boolean;
+  readonly kvBytesMax: number;
   readonly stuckMs: number;
   readonly limits: InvocationLimits;
 }
@@ -85,6 +91,7 @@ export const OPTION_BOUNDS: Readonly<Record<NumericOption, readonly [least: numb
   responseBytesMax: [0, 256 * MIB, 256 * MIB],
   logBytesMax: [0, 1024 * MIB, 64 * 1024],
   argBufBytesMax: [128, 1024 * MIB, 1024 * MIB],
+  kvBytesMax: [64 * 1024, 1984 * MIB, 1024 * MIB],
   stuckMs: [1, 60_000, 1000],
 };
 
@@ -125,6 +132,7 @@ export function resolveOptions(options: WorkerServerOptions): ServerSettings {
     stacksMax: number('stacksMax'),
     argBufBytesMax: number('argBufBytesMax'),
     maskAddresses,
+    kvBytesMax: number('kvBytesMax'),
     stuckMs: number('stuckMs'),
     limits: { responseBytesMax: number('responseBytesMax'), logBytesMax: number('logBytesMax') },
   };

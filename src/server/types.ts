@@ -1,5 +1,6 @@
 /** What the worker server is to those who use it: the gateway, the embedding API, the benchmarks. */
 import type { JordError } from '../errors.ts';
+import type { Kv, KvSpaceInfo } from './kv/types.ts';
 
 /** How a function is deployed. */
 export interface DeployOptions {
@@ -11,6 +12,11 @@ export interface DeployOptions {
   readonly concurrency?: number;
   /** Where it may `fetch` from: docs/abi.md. Default: nowhere. */
   readonly fetchAllow?: readonly string[];
+  /**
+   * Spaces of the key-value store that it may use: `space:ro` or `space:rw`, 16 at most. One that is not there is created, in memory
+   * and without limits. Default: none.
+   */
+  readonly kv?: readonly string[];
 }
 
 /** What is known of a deployed function; plain JSON. */
@@ -27,6 +33,8 @@ export interface FunctionInfo {
   /** Most invocations at once; null for no limit. */
   readonly concurrency: number | null;
   readonly fetchAllow: readonly string[];
+  /** As it was deployed with. */
+  readonly kv: readonly string[];
   /** ISO 8601. */
   readonly deployedAt: string;
   /** What it imports, as `module.name`. */
@@ -127,6 +135,8 @@ export interface LogRecord {
 
 /** Errors are JordErrors of the table in src/errors.ts. */
 export interface WorkerServer {
+  /** The key-value store. */
+  readonly kv: Kv;
   /** Deploys or replaces. Running invocations finish on the old version. */
   deploy(name: string, module: Uint8Array, options?: DeployOptions): Promise<FunctionInfo>;
   /** Removes; running invocations finish. */
@@ -215,4 +225,6 @@ export interface ServerStats {
   /** Log messages that were dropped since they came faster than they could be handed on. */
   readonly logMessagesDropped: number;
   readonly homeMemoryFreeBytes: number;
+  /** Spaces of the key-value store, by name. */
+  readonly kv: readonly KvSpaceInfo[];
 }

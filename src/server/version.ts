@@ -15,6 +15,7 @@ import {
 import { checkConcurrency } from '../functions/concurrency.ts';
 import { checkDeadlineMs, DEADLINE_MS_DEFAULT } from '../functions/deadline.ts';
 import { checkFetchAllow } from '../functions/fetch-allow.ts';
+import { checkKvRights } from '../functions/kv-rights.ts';
 import { moduleVersion } from '../functions/store.ts';
 import { nextAlone } from '../guard/alone.ts';
 import { guardModule } from '../guard/guard.ts';
@@ -22,6 +23,8 @@ import { type Alone, type GuardedModule, type GuardOptions, type HomeLayout, INI
 import { statusError } from './errors.ts';
 import type { Executor, Handle, LoadedFunction } from './executor.ts';
 import { classifyFault, type Fault } from './faults.ts';
+import type { KvPrivLib } from './kv/core-stub.ts';
+import type { KvBinding } from './kv/spaces.ts';
 import { failed } from './privlib.ts';
 import { compileProven } from './proven-module.ts';
 import type { DeployOptions } from './types.ts';
@@ -37,6 +40,7 @@ export interface Version {
   readonly deadlineMs: number;
   readonly concurrency: number | null;
   readonly fetchAllow: readonly string[];
+  readonly kv: readonly string[];
   readonly imports: readonly string[];
   readonly descriptor: number;
   readonly module: WebAssembly.Module;
@@ -57,6 +61,8 @@ export interface VersionSettings {
   /** Bounds what one invocation may have in ArgBufs; 0 is no limit. */
   readonly argBufBytesMax: number;
   readonly fetchAllow: readonly string[];
+  /** Spaces of the key-value store that it may use. */
+  readonly spaces?: readonly KvBinding[];
 }
 
 /** A version on its executor: its image is made, so homes of it can be. */
@@ -98,6 +104,8 @@ export interface LoadSettings {
   /** Bounds what one invocation may have in ArgBufs; 0 is no limit. */
   readonly argBufBytesMax?: number;
   readonly maskAddresses?: boolean;
+  /** What entries of `DeployOptions.kv` mean. Left out, there are no spaces. */
+  readonly kvBindings?: (entries: readonly string[]) => readonly KvBinding[];
 }
 
 /**
@@ -110,17 +118,18 @@ export async function loadVersion(
   name: string,
   bytes: Uint8Array,
   options: DeployOptions,
-  { argBufBytesMax = 0, maskAddresses = false }: LoadSettings = {},
+  { argBufBytesMax = 0, maskAddresses = false, kvBindings = () => [] }: LoadSettings = {},
 ): Promise<Version> {
   const started = performance.now();
   const deadlineMs = checkDeadlineMs('deadlineMs', options.deadlineMs ?? DEADLINE_MS_DEFAULT);
   const { concurrency: limit } = options;
   const concurrency = limit === undefined ? null : checkConcurrency('concurrency', limit);
   const fetchAllow = checkFetchAllow(options.fetchAllow ?? []);
+  const kv = checkKvRights(options.kv ?? []);
   const prepared = await prepare(bytes, { ...options, imports: ABI_IMPORTS, maskAddresses });
   const { guarded, module } = prepared;
   checkExports(guarded.exports);
-  const settings = { deadlineMs, concurrency, argBufBytesMax, fetchAllow };
+  const settings = { deadlineMs, concurrency, argBufBytesMax, fetchAllow, spaces: kvBindings(kv) };
   const { descriptor, instance } = initialise(executor, name, prepared, settings);
   const { layout, imports } = guarded;
   if (SUSPENDING_IMPORTS.some((suspending) => imports.includes(suspending))) {
@@ -135,6 +144,7 @@ export async function loadVersion(
     deadlineMs,
     concurrency,
     fetchAllow,
+    kv,
     imports,
     descriptor,
     module,
@@ -160,6 +170,7 @@ export function initialise(
   const descriptor = createDescriptor(executor, name, guarded, settings);
   executor.setVersion(descriptor, name, settings.fetchAllow);
   try {
+    bindSpaces(executor, name, descriptor, settings.spaces ?? []);
     makeImage(executor, name, descriptor, guarded, instance);
   } catch (error) {
     discard(executor, descriptor);
@@ -225,6 +236,14 @@ function createDescriptor(
   );
   if (descriptor < FUNCTION_TABLE) throw statusError(descriptor, `the function ${name}`);
   return descriptor;
+}
+
+/** Before anything of it runs: its initialisers may use spaces too. */
+function bindSpaces(executor: Executor, name: string, descriptor: number, spaces: readonly KvBinding[]): void {
+  for (const [slot, { space, rights }] of spaces.entries()) {
+    const status = (executor.privLib as KvPrivLib).kvBind(descriptor, slot, space, rights);
+    if (status !== 0) throw statusError(status, `a space of ${name}`);
+  }
 }
 
 function makeImage(

@@ -8,6 +8,7 @@ import { JordError } from '../errors.ts';
 import { ABI_MODULE, HTTP_REQUEST_FUNCTIONS, HTTP_RESPONSE_FUNCTIONS } from '../functions/abi.ts';
 import { checkDeadlineMs } from '../functions/deadline.ts';
 import { isAllowed } from '../functions/fetch-allow.ts';
+import { checkKvRights, parseKvRight } from '../functions/kv-rights.ts';
 import { checkFunctionName, functionUnknown } from '../functions/name.ts';
 import { type FunctionStore, openStore } from '../functions/store.ts';
 import { Batch, orError } from './batch.ts';
@@ -17,6 +18,10 @@ import { statusError } from './errors.ts';
 import { Executor, FUNCTION_ID_FIRST } from './executor.ts';
 import { ExecutorThreads } from './executor-threads.ts';
 import type { HttpExchange } from './host-functions.ts';
+import { spaceInUse } from './kv/errors.ts';
+import { type KvBinding, KvSpaces } from './kv/spaces.ts';
+import { ThreadKv } from './kv/thread-kv.ts';
+import type { Kv } from './kv/types.ts';
 import type { PortableFunction } from './messages.ts';
 import { type KnownFunction, type OrchestratorData, OrchestratorLinks } from './orchestrator.ts';
 import { Outbound } from './outbound/outbound.ts';
@@ -80,6 +85,8 @@ function silently(log: (record: LogRecord) => void = () => {}): (record: LogReco
 
 /** The worker server of this process, as its main thread has it. */
 export class LocalWorkerServer implements WorkerServer {
+  readonly kv: Kv;
+  readonly #spaces: KvSpaces;
   readonly #store: FunctionStore | undefined;
   readonly #log: (record: LogRecord) => void;
   readonly #settings: ServerSettings;
@@ -131,6 +138,14 @@ export class LocalWorkerServer implements WorkerServer {
       drainInbox: () => void this.#dispatcher.takeIn(),
       offer: undefined,
     });
+    this.#spaces = new KvSpaces(this.#executor, addressSpace.memory, settings.kvBytesMax);
+    this.kv = new ThreadKv(this.#executor, addressSpace.memory, {
+      functions: () => this.#users(),
+      create: (name, options) => this.#change(() => this.#spaces.create(name, options)),
+      drop: (name) => this.#change(() => this.#dropSpace(name)),
+      written: async () => {},
+      checkRunning: () => this.#checkRunning(),
+    });
     const { executors, spinUs, stacksMax, limits, stuckMs } = settings;
     this.#threads = new ExecutorThreads(addressSpace, this.#executor.privLib, {
       count: executors,
@@ -151,6 +166,7 @@ export class LocalWorkerServer implements WorkerServer {
       deploy: (name, module, options) => this.deploy(name, module, options),
       remove: (name) => this.remove(name),
       stats: () => this.stats(),
+      kv: this.kv,
     });
   }
 
@@ -212,6 +228,7 @@ export class LocalWorkerServer implements WorkerServer {
     }
     for (const { name, concurrency, deployedAt, ...stored } of this.#store?.list() ?? []) {
       try {
+        await this.#spaces.ensure(stored.kv);
         const module = (await this.#store?.readModule(name)) ?? new Uint8Array(0);
         const version = await this.#load(name, module, { ...stored, ...(concurrency === null ? {} : { concurrency }) });
         this.#install(version, deployedAt);
@@ -227,11 +244,16 @@ export class LocalWorkerServer implements WorkerServer {
     const bytes = new Uint8Array(module);
     return this.#change(async () => {
       checkFunctionName(name);
-      const version = await this.#load(name, bytes, options);
+      const made = await this.#spaces.ensure(checkKvRights(options.kv ?? []));
+      const version = await this.#load(name, bytes, options).catch(async (error: unknown) => {
+        await this.#spaces.abandon(made);
+        throw error;
+      });
       const deployedAt = new Date().toISOString();
       try {
-        const { layout, deadlineMs, concurrency, fetchAllow } = version;
-        const settings = { memoryLimitBytes: memoryLimitOf(layout), deadlineMs, concurrency, fetchAllow, deployedAt };
+        const { layout, deadlineMs, concurrency, fetchAllow, kv } = version;
+        const limits = { memoryLimitBytes: memoryLimitOf(layout), deadlineMs, concurrency };
+        const settings = { ...limits, fetchAllow, kv, deployedAt };
         await this.#store?.put(name, bytes, settings);
       } catch (error) {
         discard(this.#executor, version.descriptor);
@@ -277,6 +299,7 @@ export class LocalWorkerServer implements WorkerServer {
       deadlineMs: version.deadlineMs,
       concurrency: version.concurrency,
       fetchAllow: version.fetchAllow,
+      kv: version.kv,
       deployedAt,
       imports,
       deployMs: Math.round(version.loadMs * 1000) / 1000,
@@ -357,6 +380,24 @@ export class LocalWorkerServer implements WorkerServer {
     return target;
   }
 
+  /** Deployed functions, with the spaces that they name. */
+  #users(): { readonly name: string; readonly kv: readonly string[] }[] {
+    return [...this.#functions].sort().map(([name, { version }]) => ({ name, kv: version.kv }));
+  }
+
+  async #dropSpace(space: string): Promise<void> {
+    this.#spaces.table.find(space);
+    const users = this.#users().filter(({ kv }) => kv.some((entry) => parseKvRight(entry).space === space));
+    if (users.length > 0)
+      throw spaceInUse(
+        space,
+        users.map(({ name }) => name),
+      );
+    await this.#spaces.drop(space);
+    // What other threads have begun on it has ended when they have answered: they do it without a pause.
+    await this.#orchestrators.announce(this.#knownFunctions());
+  }
+
   async stats(): Promise<ServerStats> {
     return {
       uptimeMs: Math.round(performance.now() - this.#startedMs),
@@ -365,6 +406,7 @@ export class LocalWorkerServer implements WorkerServer {
       orchestrators: [this.#dispatcher.stats(0), ...(await this.#orchestrators.stats())],
       logMessagesDropped: this.#threads.logMessagesDropped,
       homeMemoryFreeBytes: this.#executor.privLib.homeMemoryFree() >>> 0,
+      kv: await this.kv.spaces(),
     };
   }
 
@@ -422,7 +464,8 @@ export class LocalWorkerServer implements WorkerServer {
   }
 
   #load(name: string, module: Uint8Array, options: DeployOptions): Promise<Version> {
-    return loadVersion(this.#executor, name, module, options, this.#settings);
+    const kvBindings = (entries: readonly string[]): readonly KvBinding[] => this.#spaces.bindings(entries);
+    return loadVersion(this.#executor, name, module, options, { ...this.#settings, kvBindings });
   }
 
   #install(version: Version, deployedAt: string): void {

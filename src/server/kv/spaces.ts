@@ -1,0 +1,179 @@
+/** Spaces are made, changed and dropped here, by the main thread alone and one after the other. */
+import { randomFillSync } from 'node:crypto';
+import { OK } from '../../../core/status.ts';
+import { JordError } from '../../errors.ts';
+import { checkSpaceName, parseKvRight } from '../../functions/kv-rights.ts';
+import { statusError } from '../errors.ts';
+import type { Executor } from '../executor.ts';
+import { failed } from '../privlib.ts';
+import {
+  KV_MAY_READ,
+  KV_MAY_READ_WRITE,
+  type KvPrivLib,
+  SPACE_IS_CACHE,
+  SPACE_IS_DURABLE,
+  SPACES_MAX,
+  TABLE_EXHAUSTED,
+} from './core-stub.ts';
+import type { KvDisk, SpaceSettings } from './disk.ts';
+import { kvError } from './errors.ts';
+import { type FoundSpace, SpaceTable } from './space-table.ts';
+import type { KvSpaceOptions } from './types.ts';
+
+const WORD_MAX = 2 ** 32 - 1;
+const BYTES_MAX_LEAST = 256;
+
+/** What a function may do with a space, as PrivLib is told. */
+export interface KvBinding {
+  readonly space: number;
+  readonly rights: number;
+}
+
+export class KvSpaces {
+  readonly table: SpaceTable;
+  readonly #executor: Executor;
+  readonly #privLib: KvPrivLib;
+  /** Undefined without a data folder. */
+  #disk: KvDisk | undefined;
+  /** Versions of a space go on behind those of all that were dropped. */
+  #versionFloor = 0n;
+
+  constructor(executor: Executor, memory: WebAssembly.Memory, bytesMax: number) {
+    this.#executor = executor;
+    this.#privLib = executor.privLib as KvPrivLib;
+    this.table = new SpaceTable(memory);
+    this.#privLib.kvSetLimit?.(bytesMax);
+  }
+
+  /** Throws KV_NAME_INVALID, BAD_OPTION, KV_SPACE_DIFFERS, KV_NOT_DURABLE, KV_FULL, KV_DISK_FAILED. */
+  async create(name: string, options: KvSpaceOptions): Promise<void> {
+    checkSpaceName(name);
+    checkOptions(options);
+    const found = this.table.lookUp(name);
+    if (found !== undefined) return this.#configure(found, options);
+    const { durable = false, cache = false, keysMax = null, bytesMax = null } = options;
+    await this.#make({ name, durable, cache, keysMax, bytesMax });
+  }
+
+  async #configure(found: FoundSpace, options: KvSpaceOptions): Promise<void> {
+    const { name, durable, cache, keysMax, bytesMax } = this.table.describe(found);
+    const isOther = (wanted: boolean | undefined, is: boolean): boolean => wanted !== undefined && wanted !== is;
+    if (isOther(options.durable, durable) || isOther(options.cache, cache)) {
+      const kind = `${durable ? 'durable' : 'in memory'} and ${cache ? 'a cache' : 'no cache'}`;
+      throw new JordError(
+        'KV_SPACE_DIFFERS',
+        `The space "${name}" is ${kind}. Drop it first, or choose another name.`,
+        {
+          space: name,
+        },
+      );
+    }
+    const limits = {
+      keysMax: options.keysMax === undefined ? keysMax : options.keysMax,
+      bytesMax: options.bytesMax === undefined ? bytesMax : options.bytesMax,
+    };
+    await this.#disk?.save({ name, durable, cache, ...limits });
+    this.#limit(found.handle, name, limits);
+  }
+
+  #limit(handle: number, name: string, limits: Pick<SpaceSettings, 'keysMax' | 'bytesMax'>): void {
+    const { hostBase } = this.#executor;
+    const status = this.#privLib.kvSpaceConfigure(handle, limits.keysMax ?? 0, limits.bytesMax ?? 0, hostBase);
+    if (status !== OK) throw kvError(status, name);
+  }
+
+  async #make(settings: SpaceSettings): Promise<void> {
+    const { name, durable } = settings;
+    if (durable && this.#disk === undefined) {
+      const message = 'A durable space needs a data folder: start the server with one.';
+      throw new JordError('KV_NOT_DURABLE', message, { space: name });
+    }
+    if (this.table.list().length >= SPACES_MAX) throw spacesFull(name);
+    await this.#disk?.save(settings);
+    const handle = this.#enter(settings);
+    this.#privLib.kvSetVersion(handle, this.#versionFloor);
+    this.#disk?.bind(this.table.find(name));
+  }
+
+  /** In the address space. Returns its handle. */
+  #enter({ name, durable, cache, keysMax, bytesMax }: SpaceSettings): number {
+    const { hostBase, bytes } = this.#executor;
+    const nameAt = this.#privLib.vmaMap(name.length, hostBase);
+    if (failed(nameAt)) throw statusError(nameAt, 'the name of a space');
+    bytes.set(new TextEncoder().encode(name), nameAt >>> 0);
+    const flags = (durable ? SPACE_IS_DURABLE : 0) | (cache ? SPACE_IS_CACHE : 0);
+    const seed = randomFillSync(new BigInt64Array(1))[0] ?? 0n;
+    const handle = this.#privLib.kvSpaceCreate(nameAt, name.length, flags, keysMax ?? 0, bytesMax ?? 0, seed, hostBase);
+    this.#privLib.vmaUnmap(nameAt, hostBase);
+    if (handle === TABLE_EXHAUSTED) throw spacesFull(name);
+    if (failed(handle)) throw kvError(handle, name);
+    return handle;
+  }
+
+  /** Throws KV_SPACE_UNKNOWN, KV_DISK_FAILED. */
+  async drop(name: string): Promise<void> {
+    const found = this.table.find(name);
+    await this.#disk?.drop(found);
+    const status = this.#privLib.kvSpaceDrop(found.handle, this.#executor.hostBase);
+    if (status !== OK) throw kvError(status, name);
+    this.#disk?.wake();
+  }
+
+  /** Makes those that are missing, in memory. Returns the names of those it has made. */
+  async ensure(entries: readonly string[]): Promise<readonly string[]> {
+    const made: string[] = [];
+    for (const entry of entries) {
+      const { space } = parseKvRight(entry);
+      if (this.table.lookUp(space) !== undefined) continue;
+      await this.create(space, {});
+      made.push(space);
+    }
+    return made;
+  }
+
+  /** Drops those that `ensure` has made, for a deploy that has failed. One that was put into meanwhile stays. */
+  async abandon(made: readonly string[]): Promise<void> {
+    for (const name of made) {
+      const found = this.table.lookUp(name);
+      if (found !== undefined && this.table.describe(found).keys === 0) await this.drop(name);
+    }
+  }
+
+  /** What these entries of a deployment mean, in their order. Throws KV_SPACE_UNKNOWN. */
+  bindings(entries: readonly string[]): readonly KvBinding[] {
+    return entries.map((entry) => {
+      const { space, rights } = parseKvRight(entry);
+      return { space: this.table.find(space).handle, rights: rights === 'rw' ? KV_MAY_READ_WRITE : KV_MAY_READ };
+    });
+  }
+}
+
+function spacesFull(name: string): JordError {
+  const message = `There are ${SPACES_MAX} spaces, and there can be no more. Drop one that is not needed.`;
+  return new JordError('KV_FULL', message, { space: name });
+}
+
+function checkOptions(options: KvSpaceOptions): void {
+  for (const name of ['durable', 'cache'] as const) {
+    const value: unknown = options[name];
+    if (value !== undefined && typeof value !== 'boolean') {
+      throw new JordError('BAD_OPTION', `${name} must be true or false.`);
+    }
+  }
+  checkLimit('keysMax', options.keysMax, 1);
+  checkLimit('bytesMax', options.bytesMax, BYTES_MAX_LEAST);
+  const known = ['durable', 'cache', 'keysMax', 'bytesMax'];
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw new JordError('BAD_OPTION', `A space has no option ${unknown}; it has ${known.join(', ')}.`);
+  }
+}
+
+function checkLimit(name: string, value: unknown, least: number): void {
+  if (value === undefined || value === null) return;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= WORD_MAX) return;
+  throw new JordError(
+    'BAD_OPTION',
+    `${name} must be a whole number from ${least} to ${WORD_MAX}, or null for no limit.`,
+  );
+}
