@@ -28,6 +28,9 @@ declare function trySleep(milliseconds: u32, asker: u32): u32;
 // @ts-ignore: decorator
 @external('executor', 'fetch')
 declare function tryFetch(request: u32, asker: u32): u32;
+// @ts-ignore: decorator
+@external('executor', 'kv_sync')
+declare function trySync(space: u32, asker: u32): u32;
 /** Sets the stack aside, and returns what the asker waited for. */
 // @ts-ignore: decorator
 @external('executor', 'suspend')
@@ -65,4 +68,8 @@ export function sleep(milliseconds: u32, asker: u32): u32 {
 
 export function fetch(request: u32, asker: u32): u32 {
   return settle(tryFetch(request, asker), asker);
+}
+
+export function kv_sync(space: u32, asker: u32): u32 {
+  return settle(trySync(space, asker), asker);
 }

@@ -49,12 +49,20 @@ export const ABI_FUNCTIONS = {
   kv_expire: mixed(3, I64, 'i32'),
   kv_list: type(6, 'i32'),
   kv_release: type(1, 'i32'),
+  kv_sync: type(1, 'i32'),
 } as const satisfies Record<string, FunctionType>;
 
 export type AbiFunction = keyof typeof ABI_FUNCTIONS;
 
 /** Those that can suspend the invocation. */
-export const SUSPENDING_FUNCTIONS: readonly AbiFunction[] = ['wait', 'wait_any', 'wait_all', 'sleep', 'fetch'];
+export const SUSPENDING_FUNCTIONS: readonly AbiFunction[] = [
+  'wait',
+  'wait_any',
+  'wait_all',
+  'sleep',
+  'fetch',
+  'kv_sync',
+];
 /** Those that read the HTTP request of the invocation, and those that write its response. */
 export const HTTP_REQUEST_FUNCTIONS: readonly AbiFunction[] = ['request_field', 'request_fields'];
 export const HTTP_RESPONSE_FUNCTIONS: readonly AbiFunction[] = ['response_field'];

@@ -31,6 +31,7 @@ export interface AsyncFunctions {
   cancel(invocation: number, asker: number): number;
   sleep(milliseconds: number, asker: number): number;
   fetch(request: number, asker: number): number;
+  kv_sync(space: number, asker: number): number;
 }
 
 /** Fetches on another thread, for one executor. */
@@ -157,6 +158,22 @@ class BlockingFunctions implements AsyncFunctions {
     } catch (error) {
       fetcher.cancel(token);
       throw error;
+    }
+  }
+
+  kv_sync(space: number, asker: number): number {
+    const { sync } = this.#executor;
+    const target = sync.target(space, asker);
+    if (typeof target === 'number') return target;
+    sync.begin();
+    try {
+      for (;;) {
+        const status = sync.status(target);
+        if (status !== undefined) return status;
+        pause(this.#executor, LOOK_INTERVAL_MS, asker);
+      }
+    } finally {
+      sync.end();
     }
   }
 

@@ -39,6 +39,7 @@ import { badResponse } from './faults.ts';
 import { Fifo } from './fifo.ts';
 import { guestImports } from './host-functions.ts';
 import { promising, suspending } from './jspi.ts';
+import type { SyncTarget } from './kv/sync.ts';
 import { failed } from './privlib.ts';
 import { monotonicMs } from './time.ts';
 import { type Timed, Timers } from './timers.ts';
@@ -49,6 +50,7 @@ type Wait =
   | { readonly kind: 'callee' }
   | { readonly kind: 'time' }
   | { readonly kind: 'fetch'; readonly token: number }
+  | { readonly kind: 'sync'; readonly target: SyncTarget }
   /** Until one of these handles has arrived, or all: then it is how many have not. */
   | { readonly kind: 'children'; readonly handles: Set<number>; left: number };
 
@@ -90,6 +92,8 @@ export class Continuations implements AsyncFunctions {
   readonly #handles = new Map<number, Promising>();
   readonly #byBase = new Map<number, Continuation>();
   readonly #byToken = new Map<number, Continuation>();
+  /** Those that wait for the disk. */
+  readonly #syncing = new Set<Continuation>();
   readonly #timers = new Timers<Continuation>();
   readonly #ready = new Fifo<Continuation>();
   /** Records that a waiting parent has taken: they go before what is queued. */
@@ -207,6 +211,17 @@ export class Continuations implements AsyncFunctions {
     this.#makeReady(continuation);
   }
 
+  /** The disk has got on: ends the waits that are over. */
+  synced(): void {
+    for (const continuation of this.#syncing) {
+      const { wait } = continuation;
+      const status = wait?.kind === 'sync' ? this.#executor.sync.status(wait.target) : undefined;
+      if (status === undefined) continue;
+      continuation.result = () => status;
+      this.#makeReady(continuation);
+    }
+  }
+
   // The host functions.
 
   start(id: number, request: number, asker: number): number {
@@ -249,6 +264,22 @@ export class Continuations implements AsyncFunctions {
     if (typeof token !== 'number') return token.status;
     this.#byToken.set(token, continuation);
     return this.#suspend(continuation, { kind: 'fetch', token }, Number.POSITIVE_INFINITY, () => IO_FAILED);
+  }
+
+  kv_sync(space: number, asker: number): number {
+    const continuation = this.#byBase.get(asker);
+    const { sync, blocking } = this.#executor;
+    if (continuation === undefined) return blocking.kv_sync(space, asker);
+    const target = sync.target(space, asker);
+    if (typeof target === 'number') return target;
+    sync.begin();
+    const status = sync.status(target);
+    if (status !== undefined) {
+      sync.end();
+      return status;
+    }
+    this.#syncing.add(continuation);
+    return this.#suspend(continuation, { kind: 'sync', target }, Number.POSITIVE_INFINITY, () => OK);
   }
 
   wait(invocation: number, asker: number): number {
@@ -365,6 +396,7 @@ export class Continuations implements AsyncFunctions {
   #makeReady(continuation: Continuation): void {
     if (continuation.isReady) return;
     continuation.isReady = true;
+    if (this.#syncing.delete(continuation)) this.#executor.sync.end();
     this.#timers.remove(continuation);
     this.#ready.push(continuation);
   }

@@ -15,6 +15,7 @@ import {
   EXECUTOR_INDEX,
   EXECUTOR_RING_HEAD,
   EXECUTOR_SERVICE_NS,
+  EXECUTOR_SYNCED,
   HOME_END_MS,
   INVOCATION_ENDED,
   INVOCATION_FIELDS,
@@ -441,6 +442,8 @@ export class Dispatcher {
   /** Has the thread woken when something ends. False: something has. */
   #park(): boolean {
     const { privLib, control } = this.#executor;
+    // Of a function that was invoked inline, and looked for itself.
+    Atomics.store(this.#signed, (control + EXECUTOR_SYNCED) >>> 2, 0);
     if (privLib.executorPark(control) === 0) return false;
     // Once more, since who sends something back or makes room wakes only who is parked.
     if (this.#executors.some((executor) => privLib.hasReturned(executor) !== 0) || this.#pump()) {

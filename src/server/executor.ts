@@ -40,6 +40,7 @@ import { FaultReporter, type FaultSink } from './fault-reporter.ts';
 import { badResponse, type Fault, responseTooLarge } from './faults.ts';
 import { decodeRequest, NO_REQUEST, readText, writeFault, writeHeaders } from './fields.ts';
 import { guestImports, type HostFunctionContext, type HttpExchange } from './host-functions.ts';
+import { SpaceSync } from './kv/sync.ts';
 import { type AddressSpace, failed, instantiatePrivLib, type PrivLib } from './privlib.ts';
 import { monotonicUs } from './time.ts';
 import type { HttpRequest } from './types.ts';
@@ -145,6 +146,8 @@ export class Executor {
   readonly waiting: WebAssembly.Module;
   readonly faults: FaultReporter;
   readonly activity: Activity;
+  /** For functions that wait until a space of the key-value store is on disk. */
+  readonly sync: SpaceSync;
   readonly host: ExecutorHost;
   /** The host functions that take time, as ones that hold the executor. */
   readonly blocking: AsyncFunctions;
@@ -178,6 +181,7 @@ export class Executor {
     if (failed(this.control)) throw statusError(this.control, 'another executor');
     this.hostBase = this.privLib.executorHost(this.control);
     this.activity = new Activity(addressSpace.memory, this.privLib, this.control);
+    this.sync = new SpaceSync(addressSpace.memory, this.control);
     this.faults = new FaultReporter(this.privLib, this.words, host);
     this.blocking = blockingFunctions(this);
     this.call = this.#makeCall();

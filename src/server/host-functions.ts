@@ -84,6 +84,7 @@ export function guestImports(context: HostFunctionContext, asyncFunctions: Async
     kv_expire: privLib.kvExpire,
     kv_list: privLib.kvList,
     kv_release: privLib.vmaRelease,
+    kv_sync: (space: number, asker: number) => asyncFunctions.kv_sync(space, asker),
     ...callFunctions(context),
     start: (id: number, request: number, asker: number) => asyncFunctions.start(id, request, asker),
     cancel: (invocation: number, asker: number) => asyncFunctions.cancel(invocation, asker),

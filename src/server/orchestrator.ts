@@ -42,6 +42,8 @@ export interface OrchestratorData {
   readonly port: MessagePort;
   /** Its counters, as ThreadStats. */
   readonly stats: SharedArrayBuffer;
+  /** Words that all threads share with the writer of the key-value store. */
+  readonly kvShared: Int32Array;
 }
 
 /** What the main thread can do for another one; answered in order of completion. */
@@ -191,18 +193,17 @@ export class OrchestratorServer implements WorkerServer {
   #lastId = 0;
   #isStopped = false;
 
-  constructor({ addressSpace, executors, settings, functions, index, port, stats }: OrchestratorData) {
+  constructor({ addressSpace, executors, settings, functions, index, port, stats, kvShared }: OrchestratorData) {
     this.#port = port;
     this.#index = index;
     const counters = new ThreadStats(stats);
     const countFault = (functionIndex: number, fault: FaultKind): void => counters.fault(functionIndex, fault);
     this.#executor = new Executor(addressSpace, { ...LONE_EXECUTOR, countFault });
     this.#dispatcher = new Dispatcher(this.#executor, executors, settings);
-    this.kv = new ThreadKv(this.#executor, addressSpace.memory, {
+    this.kv = new ThreadKv(this.#executor, addressSpace.memory, kvShared, {
       functions: () => this.#infos(),
       create: async (name, options) => void (await this.#ask({ kind: 'createSpace', name, options })),
       drop: async (name) => void (await this.#ask({ kind: 'dropSpace', name })),
-      written: async () => {},
       checkRunning: () => this.#checkRunning(),
     });
     this.#learn(functions);

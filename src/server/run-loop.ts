@@ -17,6 +17,7 @@ import {
   EXECUTOR_OFFERS_HEAD,
   EXECUTOR_OFFERS_TAIL,
   EXECUTOR_SERVICE_NS,
+  EXECUTOR_SYNCED,
 } from '../../core/layout.ts';
 import { Continuations } from './continuations.ts';
 import type { Executor } from './executor.ts';
@@ -109,7 +110,7 @@ export class RunLoop {
     return true;
   }
 
-  /** Messages, what has ended elsewhere, what was cancelled. */
+  /** Messages, what has ended elsewhere, what was cancelled, what is on disk. */
   #look(): boolean {
     const { control } = this.#executor;
     let didWork = false;
@@ -118,6 +119,12 @@ export class RunLoop {
     if (Atomics.load(this.#signed, (control + EXECUTOR_CANCELS) >>> 2) !== 0) {
       Atomics.store(this.#signed, (control + EXECUTOR_CANCELS) >>> 2, 0);
       this.continuations.interruptCancelled();
+      didWork = true;
+    }
+    if (Atomics.load(this.#signed, (control + EXECUTOR_SYNCED) >>> 2) !== 0) {
+      // Before it looks, as with the others: what comes meanwhile sets it again.
+      Atomics.store(this.#signed, (control + EXECUTOR_SYNCED) >>> 2, 0);
+      this.continuations.synced();
       didWork = true;
     }
     return didWork;

@@ -23,7 +23,6 @@ import { type Alone, type GuardedModule, type GuardOptions, type HomeLayout, INI
 import { statusError } from './errors.ts';
 import type { Executor, Handle, LoadedFunction } from './executor.ts';
 import { classifyFault, type Fault } from './faults.ts';
-import type { KvPrivLib } from './kv/core-stub.ts';
 import type { KvBinding } from './kv/spaces.ts';
 import { failed } from './privlib.ts';
 import { compileProven } from './proven-module.ts';
@@ -241,7 +240,7 @@ function createDescriptor(
 /** Before anything of it runs: its initialisers may use spaces too. */
 function bindSpaces(executor: Executor, name: string, descriptor: number, spaces: readonly KvBinding[]): void {
   for (const [slot, { space, rights }] of spaces.entries()) {
-    const status = (executor.privLib as KvPrivLib).kvBind(descriptor, slot, space, rights);
+    const status = executor.privLib.kvBind(descriptor, slot, space, rights, executor.hostBase);
     if (status !== 0) throw statusError(status, `a space of ${name}`);
   }
 }

@@ -18,8 +18,11 @@ import { statusError } from './errors.ts';
 import { Executor, FUNCTION_ID_FIRST } from './executor.ts';
 import { ExecutorThreads } from './executor-threads.ts';
 import type { HttpExchange } from './host-functions.ts';
+import { KvDisk } from './kv/disk.ts';
 import { spaceInUse } from './kv/errors.ts';
+import { SHARED_WORDS } from './kv/protocol.ts';
 import { type KvBinding, KvSpaces } from './kv/spaces.ts';
+import { Sweeper } from './kv/sweeper.ts';
 import { ThreadKv } from './kv/thread-kv.ts';
 import type { Kv } from './kv/types.ts';
 import type { PortableFunction } from './messages.ts';
@@ -86,7 +89,11 @@ function silently(log: (record: LogRecord) => void = () => {}): (record: LogReco
 /** The worker server of this process, as its main thread has it. */
 export class LocalWorkerServer implements WorkerServer {
   readonly kv: Kv;
+  /** Words that all threads share with the writer of the key-value store. */
+  readonly #kvShared = new Int32Array(new SharedArrayBuffer(4 * SHARED_WORDS));
+  readonly #disk: KvDisk | undefined;
   readonly #spaces: KvSpaces;
+  readonly #sweeper: Sweeper;
   readonly #store: FunctionStore | undefined;
   readonly #log: (record: LogRecord) => void;
   readonly #settings: ServerSettings;
@@ -138,12 +145,15 @@ export class LocalWorkerServer implements WorkerServer {
       drainInbox: () => void this.#dispatcher.takeIn(),
       offer: undefined,
     });
-    this.#spaces = new KvSpaces(this.#executor, addressSpace.memory, settings.kvBytesMax);
-    this.kv = new ThreadKv(this.#executor, addressSpace.memory, {
+    const { memory } = addressSpace;
+    const { privLib } = this.#executor;
+    if (store !== undefined) this.#disk = new KvDisk(addressSpace, privLib, store.folder, this.#kvShared, log);
+    this.#spaces = new KvSpaces(this.#executor, memory, settings.kvBytesMax, this.#disk);
+    this.#sweeper = new Sweeper(this.#executor, this.#spaces.table);
+    this.kv = new ThreadKv(this.#executor, memory, this.#kvShared, {
       functions: () => this.#users(),
       create: (name, options) => this.#change(() => this.#spaces.create(name, options)),
       drop: (name) => this.#change(() => this.#dropSpace(name)),
-      written: async () => {},
       checkRunning: () => this.#checkRunning(),
     });
     const { executors, spinUs, stacksMax, limits, stuckMs } = settings;
@@ -198,7 +208,8 @@ export class LocalWorkerServer implements WorkerServer {
     const addressSpace = this.#addressSpace;
     const stats = ThreadStats.allocate();
     this.#orchestratorStats.push(new ThreadStats(stats));
-    return { addressSpace, executors, settings, functions: this.#knownFunctions(), index, port: port2, stats };
+    const functions = this.#knownFunctions();
+    return { addressSpace, executors, settings, functions, index, port: port2, stats, kvShared: this.#kvShared };
   }
 
   #knownFunctions(): KnownFunction[] {
@@ -211,6 +222,9 @@ export class LocalWorkerServer implements WorkerServer {
 
   async start(): Promise<void> {
     await this.#clock.start();
+    await this.#spaces.restore();
+    await this.#disk?.start();
+    this.#sweeper.start();
     await this.restore();
     await this.#threads.start();
   }
@@ -218,7 +232,14 @@ export class LocalWorkerServer implements WorkerServer {
   /** After a start that has failed. */
   async abandon(): Promise<void> {
     await this.#threads.stop(0);
+    await this.#stopKv();
     await this.#clock.stop();
+  }
+
+  /** When no function runs any more. */
+  async #stopKv(): Promise<void> {
+    this.#sweeper.stop();
+    await this.#disk?.stop();
   }
 
   /** Deploys what is in the store. */
@@ -433,11 +454,17 @@ export class LocalWorkerServer implements WorkerServer {
     await this.#threads.terminate(control);
   }
 
+  /** The file of the key-value store has so many pages at most from now on, and is full then; 0 for no limit. For tests. */
+  async limitKvFile(pagesMax: number): Promise<void> {
+    await this.#disk?.limitPages(pagesMax);
+  }
+
   stop(): Promise<void> {
     this.#stopped ??= this.#changes.then(async () => {
       this.#dispatcher.stop();
       this.#orchestrators.close();
       await this.#threads.stop(STOP_GRACE_MS);
+      await this.#stopKv();
       await this.#clock.stop();
       await this.#store?.close();
     });

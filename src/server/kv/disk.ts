@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { SPACE_DIRTY_BYTES, SPACE_VERSION } from '../../../core/layout.ts';
+import { SPACE_DIRTY_BYTES, SPACE_SIZE, SPACE_TABLE, SPACE_VERSION } from '../../../core/layout.ts';
 import { JordError } from '../../errors.ts';
 import type { AddressSpace, PrivLib } from '../privlib.ts';
 import type { LogRecord } from '../types.ts';
@@ -119,8 +119,10 @@ export class KvDisk {
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
     worker.on('message', (message: FromWriter) => {
       if (message.kind === 'ready') resolve();
-      else if (message.kind === 'failed') reject(new JordError('STORE_UNUSABLE', message.message, message.details));
-      else this.#take(message);
+      else if (message.kind === 'failed') {
+        this.#isStopping = true;
+        reject(new JordError('STORE_UNUSABLE', message.message, message.details));
+      } else this.#take(message);
     });
     worker.on('error', (error: unknown) => {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -153,7 +155,8 @@ export class KvDisk {
     this.#answers.clear();
     this.wake();
     if (this.#isStopping) return;
-    const message = 'the writer of the key-value store has ended: durable spaces take nothing until the server is restarted';
+    const message =
+      'the writer of the key-value store has ended: durable spaces take nothing until the server is restarted';
     this.#log({ level: 'error', function: '', message });
   }
 
@@ -230,7 +233,7 @@ export class KvDisk {
   #unsavedBytes(): number {
     let sum = 0;
     for (const { index, isDurable } of this.#bound.values()) {
-      const address = addressOf(index);
+      const address = SPACE_TABLE + index * SPACE_SIZE;
       if (isDurable) sum += (this.#words[(address + SPACE_DIRTY_BYTES) >>> 2] ?? 0) >>> 0;
     }
     return sum;

@@ -1,7 +1,5 @@
 /** Errors of the key-value store, for the statuses of PrivLib. */
 
-import { JordError } from '../../errors.ts';
-import { statusError } from '../errors.ts';
 import {
   KV_BACKLOG,
   KV_BAD_KEY,
@@ -11,7 +9,9 @@ import {
   KV_NO_SUCH_KEY,
   KV_NO_SUCH_SPACE,
   KV_NOT_A_COUNTER,
-} from './core-stub.ts';
+} from '../../../core/status.ts';
+import { JordError } from '../../errors.ts';
+import { statusError } from '../errors.ts';
 
 export const KEY_BYTES_MAX = 1024;
 export const VALUE_BYTES_MAX: number = 64 * 2 ** 20;

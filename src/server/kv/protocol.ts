@@ -73,7 +73,8 @@ export function wakeForMessage(words: Int32Array, shared: Int32Array): void {
 /** Somebody waits for the disk: a writer that waits for more to write ends that. */
 export function endDoze(words: Int32Array): void {
   const index = CONTROL_KV_WRITER >>> 2;
-  if (Atomics.compareExchange(words, index, WRITER_DOZING, WRITER_AWAKE) === WRITER_DOZING) Atomics.notify(words, index);
+  if (Atomics.compareExchange(words, index, WRITER_DOZING, WRITER_AWAKE) === WRITER_DOZING)
+    Atomics.notify(words, index);
 }
 
 /** Has all who wait for the disk look again. */

@@ -2,13 +2,14 @@
  * Spaces as they stand in the address space, for any thread to read. The main thread alone makes and drops them (spaces.ts); a name is
  * looked up here without asking it.
  */
-import { statusError } from '../errors.ts';
+
 import {
   SPACE_BYTES,
   SPACE_BYTES_MAX,
   SPACE_DIRTY_BYTES,
   SPACE_EVICTIONS,
   SPACE_EXPIRATIONS,
+  SPACE_EXPIRING,
   SPACE_FAILED,
   SPACE_FLAGS,
   SPACE_GENERATION,
@@ -21,6 +22,7 @@ import {
   SPACE_NAME_LENGTH,
   SPACE_SIZE,
   SPACE_TABLE,
+  SPACE_VERSION,
   SPACES_MAX,
   STRIPE_DELETES,
   STRIPE_GETS,
@@ -29,7 +31,8 @@ import {
   STRIPE_SIZE,
   STRIPE_TABLE,
   STRIPES,
-} from './core-stub.ts';
+} from '../../../core/layout.ts';
+import { statusError } from '../errors.ts';
 import { spaceUnknown } from './errors.ts';
 import type { KvSpaceInfo } from './types.ts';
 
@@ -99,6 +102,16 @@ export class SpaceTable {
     const name = Buffer.from(bytes).toString('latin1');
     const space = { name, index, handle: SPACE_HANDLE_FIRST + index, address, generation, isDurable };
     return this.isThere(space) ? space : undefined;
+  }
+
+  /** The last one that was given out. */
+  version({ address }: FoundSpace): bigint {
+    return Atomics.load(this.#bigWords, (address + SPACE_VERSION) >>> 3);
+  }
+
+  /** Whether any of its keys expires. */
+  hasExpiring({ address }: FoundSpace): boolean {
+    return this.#word(address + SPACE_EXPIRING) > 0;
   }
 
   /** What is known of it but its users. */

@@ -1,25 +1,20 @@
 /** Spaces are made, changed and dropped here, by the main thread alone and one after the other. */
 import { randomFillSync } from 'node:crypto';
-import { OK } from '../../../core/status.ts';
+import { KV_MAY_READ, KV_MAY_READ_WRITE, SPACE_IS_CACHE, SPACE_IS_DURABLE, SPACES_MAX } from '../../../core/layout.ts';
+import { KV_FULL, OK, TABLE_EXHAUSTED } from '../../../core/status.ts';
 import { JordError } from '../../errors.ts';
 import { checkSpaceName, parseKvRight } from '../../functions/kv-rights.ts';
 import { statusError } from '../errors.ts';
 import type { Executor } from '../executor.ts';
-import { failed } from '../privlib.ts';
-import {
-  KV_MAY_READ,
-  KV_MAY_READ_WRITE,
-  type KvPrivLib,
-  SPACE_IS_CACHE,
-  SPACE_IS_DURABLE,
-  SPACES_MAX,
-  TABLE_EXHAUSTED,
-} from './core-stub.ts';
-import type { KvDisk, SpaceSettings } from './disk.ts';
+import { failed, type PrivLib } from '../privlib.ts';
+import type { SpaceSettings, StoredEntry, StoredSpace } from './database.ts';
+import type { KvDisk } from './disk.ts';
 import { kvError } from './errors.ts';
 import { type FoundSpace, SpaceTable } from './space-table.ts';
 import type { KvSpaceOptions } from './types.ts';
 
+/** How long keys are loaded at the start before others get their turn. */
+const TURN_MS = 20;
 const WORD_MAX = 2 ** 32 - 1;
 const BYTES_MAX_LEAST = 256;
 
@@ -32,17 +27,85 @@ export interface KvBinding {
 export class KvSpaces {
   readonly table: SpaceTable;
   readonly #executor: Executor;
-  readonly #privLib: KvPrivLib;
+  readonly #privLib: PrivLib;
+  readonly #bytesMax: number;
   /** Undefined without a data folder. */
-  #disk: KvDisk | undefined;
+  readonly #disk: KvDisk | undefined;
   /** Versions of a space go on behind those of all that were dropped. */
   #versionFloor = 0n;
 
-  constructor(executor: Executor, memory: WebAssembly.Memory, bytesMax: number) {
+  constructor(executor: Executor, memory: WebAssembly.Memory, bytesMax: number, disk: KvDisk | undefined) {
     this.#executor = executor;
-    this.#privLib = executor.privLib as KvPrivLib;
+    this.#privLib = executor.privLib;
     this.table = new SpaceTable(memory);
-    this.#privLib.kvSetLimit?.(bytesMax);
+    this.#disk = disk;
+    this.#bytesMax = bytesMax;
+    this.#privLib.kvSetLimit(bytesMax);
+  }
+
+  /**
+   * Makes the spaces that are on disk, with their keys. Limits hold for what comes later: what was acknowledged is there again.
+   *
+   * Throws STORE_UNUSABLE, ADDRESS_SPACE_EXHAUSTED.
+   */
+  async restore(): Promise<void> {
+    const restored = this.#disk?.restore();
+    if (restored === undefined) return;
+    this.#privLib.kvSetLimit(WORD_MAX);
+    try {
+      this.#versionFloor = restored.versionFloor;
+      for (const space of restored.spaces) await this.#restoreSpace(space, restored.entries(space));
+    } finally {
+      restored.close();
+    }
+    this.#privLib.kvSetLimit(this.#bytesMax);
+  }
+
+  async #restoreSpace(space: StoredSpace, entries: Iterable<StoredEntry>): Promise<void> {
+    const { name, keysMax, bytesMax, version } = space;
+    const handle = this.#enter({ ...space, keysMax: null, bytesMax: null });
+    let sinceMs = performance.now();
+    if (space.durable) {
+      for (const entry of entries) {
+        this.#load(handle, name, entry);
+        if (performance.now() - sinceMs < TURN_MS) continue;
+        // Whoever asks a server that starts is to get an answer.
+        await new Promise((resolve) => setImmediate(resolve));
+        sinceMs = performance.now();
+      }
+    }
+    this.#limit(handle, name, { keysMax, bytesMax });
+    this.#setVersion(handle, name, version);
+    this.#disk?.bind(this.table.find(name));
+  }
+
+  #load(handle: number, name: string, { key, value, version, expiresMs }: StoredEntry): void {
+    const ttlMs = expiresMs === null ? 0 : expiresMs - Date.now();
+    // Its time came while others were loaded: it is not on disk after the next start.
+    if (expiresMs !== null && ttlMs <= 0) return;
+    const { hostBase, bytes } = this.#executor;
+    const keyAt = this.#map(key.length, `a key of the space "${name}"`);
+    const valueAt = this.#map(value.length, `a value of the space "${name}"`);
+    bytes.set(key, keyAt);
+    bytes.set(value, valueAt);
+    const ttl = BigInt(Math.ceil(ttlMs));
+    const status = this.#privLib.kvLoad(handle, keyAt, key.length, valueAt, version, ttl, hostBase);
+    this.#privLib.vmaUnmap(keyAt, hostBase);
+    if (status === OK) return;
+    if (status !== KV_FULL) throw kvError(status, name);
+    const message = `The address space has no room for all keys of the space "${name}".`;
+    throw new JordError('ADDRESS_SPACE_EXHAUSTED', message, { space: name });
+  }
+
+  #map(length: number, subject: string): number {
+    const address = this.#privLib.vmaMap(length, this.#executor.hostBase);
+    if (failed(address)) throw statusError(address, subject);
+    return address >>> 0;
+  }
+
+  #setVersion(handle: number, name: string, version: bigint): void {
+    const status = this.#privLib.kvSetVersion(handle, version, this.#executor.hostBase);
+    if (status !== OK) throw kvError(status, name);
   }
 
   /** Throws KV_NAME_INVALID, BAD_OPTION, KV_SPACE_DIFFERS, KV_NOT_DURABLE, KV_FULL, KV_DISK_FAILED. */
@@ -91,16 +154,15 @@ export class KvSpaces {
     if (this.table.list().length >= SPACES_MAX) throw spacesFull(name);
     await this.#disk?.save(settings);
     const handle = this.#enter(settings);
-    this.#privLib.kvSetVersion(handle, this.#versionFloor);
+    this.#setVersion(handle, name, this.#versionFloor);
     this.#disk?.bind(this.table.find(name));
   }
 
   /** In the address space. Returns its handle. */
   #enter({ name, durable, cache, keysMax, bytesMax }: SpaceSettings): number {
     const { hostBase, bytes } = this.#executor;
-    const nameAt = this.#privLib.vmaMap(name.length, hostBase);
-    if (failed(nameAt)) throw statusError(nameAt, 'the name of a space');
-    bytes.set(new TextEncoder().encode(name), nameAt >>> 0);
+    const nameAt = this.#map(name.length, 'the name of a space');
+    bytes.set(new TextEncoder().encode(name), nameAt);
     const flags = (durable ? SPACE_IS_DURABLE : 0) | (cache ? SPACE_IS_CACHE : 0);
     const seed = randomFillSync(new BigInt64Array(1))[0] ?? 0n;
     const handle = this.#privLib.kvSpaceCreate(nameAt, name.length, flags, keysMax ?? 0, bytesMax ?? 0, seed, hostBase);
@@ -116,6 +178,8 @@ export class KvSpaces {
     await this.#disk?.drop(found);
     const status = this.#privLib.kvSpaceDrop(found.handle, this.#executor.hostBase);
     if (status !== OK) throw kvError(status, name);
+    const version = this.table.version(found);
+    if (version > this.#versionFloor) this.#versionFloor = version;
     this.#disk?.wake();
   }
 

@@ -2,13 +2,12 @@
  * The key-value store as one thread sees it from outside: every operation is one of PrivLib's, asked by the thread's own PD. Keys and
  * values are copied in and out.
  */
-import { OK } from '../../../core/status.ts';
+import { KV_NO_SUCH_KEY, OK } from '../../../core/status.ts';
 import { JordError } from '../../errors.ts';
 import { statusError } from '../errors.ts';
 import { type Executor, invokedFromInside } from '../executor.ts';
-import { failed } from '../privlib.ts';
+import { failed, type PrivLib } from '../privlib.ts';
 import { clockWord, monotonicMs } from '../time.ts';
-import { KV_NO_SUCH_KEY, type KvPrivLib } from './core-stub.ts';
 import { checkKey, kvError, VALUE_BYTES_MAX, valueTooLarge } from './errors.ts';
 import { decodePage } from './page.ts';
 import type { FoundSpace } from './space-table.ts';
@@ -29,12 +28,12 @@ const NOTHING: Uint8Array = new Uint8Array(0);
 
 export class KvStore {
   readonly #executor: Executor;
-  readonly #privLib: KvPrivLib;
+  readonly #privLib: PrivLib;
   #scratch = 0;
 
   constructor(executor: Executor) {
     this.#executor = executor;
-    this.#privLib = executor.privLib as KvPrivLib;
+    this.#privLib = executor.privLib;
   }
 
   get({ handle, name }: FoundSpace, key: Uint8Array): KvEntry | undefined {

@@ -1,6 +1,7 @@
 /** The `kv` of a worker server on one thread: its own way to keys and values, and what it asks of the main thread. */
 import { parseKvRight } from '../../functions/kv-rights.ts';
 import type { Executor } from '../executor.ts';
+import { DiskWaits } from './disk-waits.ts';
 import { type FoundSpace, SpaceTable } from './space-table.ts';
 import { KvStore } from './store.ts';
 import type {
@@ -20,8 +21,6 @@ export interface KvHost {
   functions(): Iterable<{ readonly name: string; readonly kv: readonly string[] }>;
   create(name: string, options: KvSpaceOptions): Promise<void>;
   drop(name: string): Promise<void>;
-  /** Returns when all that was changed in a space up to this moment is on disk. Throws KV_DISK_FAILED, KV_SPACE_UNKNOWN. */
-  written(space: FoundSpace): Promise<void>;
   /** Throws SERVER_STOPPED. */
   checkRunning(): void;
 }
@@ -30,11 +29,14 @@ export class ThreadKv implements Kv {
   readonly #host: KvHost;
   readonly #table: SpaceTable;
   readonly #store: KvStore;
+  readonly #waits: DiskWaits;
 
-  constructor(executor: Executor, memory: WebAssembly.Memory, host: KvHost) {
+  /** `shared` are the words that threads share with the writer: protocol.ts. */
+  constructor(executor: Executor, memory: WebAssembly.Memory, shared: Int32Array, host: KvHost) {
     this.#host = host;
     this.#table = new SpaceTable(memory);
     this.#store = new KvStore(executor);
+    this.#waits = new DiskWaits(memory, this.#table, shared);
   }
 
   async spaces(): Promise<readonly KvSpaceInfo[]> {
@@ -93,7 +95,7 @@ export class ThreadKv implements Kv {
   }
 
   async #written(space: FoundSpace): Promise<void> {
-    if (space.isDurable) await this.#host.written(space);
+    if (space.isDurable) await this.#waits.written(space);
   }
 
   #describe(space: FoundSpace, users: ReadonlyMap<string, readonly KvSpaceUser[]>): KvSpaceInfo {

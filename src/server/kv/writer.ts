@@ -187,7 +187,8 @@ export class KvWriter {
     const { kvDirtyTake } = this.#privLib;
     let entry = kvDirtyTake(handle, stripe, 1) >>> 0;
     try {
-      for (; entry !== 0; entry = kvDirtyTake(handle, stripe, 0) >>> 0) this.#writeEntry(id, handle, entry, wallMs, taken);
+      for (; entry !== 0; entry = kvDirtyTake(handle, stripe, 0) >>> 0)
+        this.#writeEntry(id, handle, entry, wallMs, taken);
     } catch (error) {
       // What is begun with is to be taken, or the next batch would take nothing else.
       for (;;) {
@@ -205,7 +206,8 @@ export class KvWriter {
     const expires = Number(this.#bigWord(KV_WRITER_RECORD + RECORD_EXPIRES_MS));
     taken.push({ handle, entry, value });
     const keyAt = this.#privLib.kvEntryKey(entry) >>> 0;
-    const keyLength = (this.#bytes[entry + ENTRY_KEY_LENGTH] ?? 0) + 256 * (this.#bytes[entry + ENTRY_KEY_LENGTH + 1] ?? 0);
+    const keyLength =
+      (this.#bytes[entry + ENTRY_KEY_LENGTH] ?? 0) + 256 * (this.#bytes[entry + ENTRY_KEY_LENGTH + 1] ?? 0);
     const key = this.#bytes.subarray(keyAt, keyAt + keyLength);
     if (value === 0) this.#database.delete(id, key);
     else {
