@@ -13,10 +13,21 @@
  */
 import { JordError } from './errors.ts';
 import { compileSource } from './functions/compile.ts';
+import type { Kv } from './server/kv/types.ts';
 import type { Cancellation, DeployOptions, FunctionInfo, ServerStats } from './server/types.ts';
 import { type LocalWorkerServer, startWorkerServer, type WorkerServerOptions } from './server/worker-server.ts';
 
 export { ERRORS, type ErrorCode, JordError } from './errors.ts';
+export type {
+  Kv,
+  KvEntry,
+  KvKey,
+  KvListOptions,
+  KvPage,
+  KvPutOptions,
+  KvSpaceInfo,
+  KvSpaceOptions,
+} from './server/kv/types.ts';
 export type { DeployOptions, FaultDetails, FunctionInfo, LogRecord, ServerStats } from './server/types.ts';
 export { Cancellation } from './server/types.ts';
 export type { WorkerServerOptions as JordOptions } from './server/worker-server.ts';
@@ -30,7 +41,7 @@ export class Jord {
   }
 
   /**
-   * Starts a worker server, with the functions of the store in `dataFolder` where one is given.
+   * Starts a worker server, with the functions and spaces of the store in `dataFolder` where one is given.
    *
    * Throws STORE_UNUSABLE, STORE_IN_USE, ADDRESS_SPACE_EXHAUSTED, BAD_OPTION.
    */
@@ -42,7 +53,7 @@ export class Jord {
    * Deploys a WebAssembly module of the function ABI (docs/abi.md), or replaces the function of that name: calls that run
    * finish on the old version. With a `dataFolder` the function is on disk when this returns.
    *
-   * Throws FUNCTION_NAME_INVALID, BAD_OPTION, the MODULE_* errors, STORE_UNUSABLE, ADDRESS_SPACE_EXHAUSTED.
+   * Throws FUNCTION_NAME_INVALID, BAD_OPTION, KV_NAME_INVALID, the MODULE_* errors, STORE_UNUSABLE, ADDRESS_SPACE_EXHAUSTED.
    */
   deploy(name: string, module: Uint8Array, options: DeployOptions = {}): Promise<FunctionInfo> {
     if (!(module instanceof Uint8Array)) {
@@ -120,6 +131,17 @@ export class Jord {
     return this.#server.invokeInline(name, request, options.deadlineMs);
   }
 
+  /**
+   * The key-value store: what functions put there, and what they get. Keys and values are `Uint8Array`s, copied in and out.
+   *
+   *     await jord.kv.create('carts', { durable: true });
+   *     const version = await jord.kv.put('carts', key, value);
+   *     const entry = jord.kv.get('carts', key);
+   */
+  get kv(): Kv {
+    return this.#server.kv;
+  }
+
   /** What `GET /stats` gives: docs/http.md. */
   stats(): Promise<ServerStats> {
     return this.#server.stats();
@@ -140,7 +162,7 @@ export class Jord {
   }
 
   /**
-   * Finishes deploys under way, ends the executors and closes the store. What is outstanding fails with SERVER_STOPPED, and so
+   * Finishes deploys under way, ends the executors, writes what durable spaces have, and closes the store. What is outstanding fails with SERVER_STOPPED, and so
    * does all that is asked for later.
    */
   stop(): Promise<void> {
