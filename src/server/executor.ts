@@ -181,7 +181,7 @@ export class Executor {
     if (failed(this.control)) throw statusError(this.control, 'another executor');
     this.hostBase = this.privLib.executorHost(this.control);
     this.activity = new Activity(addressSpace.memory, this.privLib, this.control);
-    this.sync = new SpaceSync(addressSpace.memory, this.control);
+    this.sync = new SpaceSync(addressSpace.memory, this.privLib, this.control);
     this.faults = new FaultReporter(this.privLib, this.words, host);
     this.blocking = blockingFunctions(this);
     this.call = this.#makeCall();

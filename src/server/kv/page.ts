@@ -1,28 +1,36 @@
 /** The page that PrivLib's kvList makes: docs/abi.md. */
+import {
+  PAGE_COUNT,
+  PAGE_FIRST,
+  PAGE_KEY,
+  PAGE_KEY_LENGTH,
+  PAGE_KEY_TTL_MS,
+  PAGE_KEY_VALUE_LENGTH,
+  PAGE_KEY_VERSION,
+  PAGE_MORE,
+} from '../../../core/layout.ts';
 import type { KvKey, KvPage } from './types.ts';
 
-const HEAD_BYTES = 8;
-const KEY_HEAD_BYTES = 24;
 const ALIGNMENT = 8;
 
 /** Copies what is in a page out of the address space. */
 export function decodePage(bytes: Uint8Array, address: number, length: number): KvPage {
   const view = new DataView(bytes.buffer, bytes.byteOffset + address, length);
-  const count = view.getUint32(0, true);
-  const more = view.getUint32(4, true) !== 0;
+  const count = view.getUint32(PAGE_COUNT, true);
+  const more = view.getUint32(PAGE_MORE, true) !== 0;
   const keys: KvKey[] = [];
-  let at = HEAD_BYTES;
+  let at = PAGE_FIRST;
   for (let i = 0; i < count; i++) {
-    const ttlMs = Number(view.getBigUint64(at + 8, true));
-    const keyAt = address + at + KEY_HEAD_BYTES;
-    const keyLength = view.getUint32(at + 20, true);
+    const ttlMs = Number(view.getBigUint64(at + PAGE_KEY_TTL_MS, true));
+    const keyAt = address + at + PAGE_KEY;
+    const keyLength = view.getUint32(at + PAGE_KEY_LENGTH, true);
     keys.push({
       key: bytes.slice(keyAt, keyAt + keyLength),
-      version: view.getBigUint64(at, true),
-      sizeBytes: view.getUint32(at + 16, true),
+      version: view.getBigUint64(at + PAGE_KEY_VERSION, true),
+      sizeBytes: view.getUint32(at + PAGE_KEY_VALUE_LENGTH, true),
       ttlMs: ttlMs === 0 ? null : ttlMs,
     });
-    at += KEY_HEAD_BYTES + Math.ceil(keyLength / ALIGNMENT) * ALIGNMENT;
+    at += PAGE_KEY + Math.ceil(keyLength / ALIGNMENT) * ALIGNMENT;
   }
   return { keys, more };
 }

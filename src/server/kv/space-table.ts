@@ -28,11 +28,8 @@ import {
   STRIPE_GETS,
   STRIPE_HITS,
   STRIPE_PUTS,
-  STRIPE_SIZE,
-  STRIPE_TABLE,
-  STRIPES,
 } from '../../../core/layout.ts';
-import { statusError } from '../errors.ts';
+import type { PrivLib } from '../privlib.ts';
 import { spaceUnknown } from './errors.ts';
 import type { KvSpaceInfo } from './types.ts';
 
@@ -50,12 +47,14 @@ export interface FoundSpace {
 }
 
 export class SpaceTable {
+  readonly #privLib: PrivLib;
   readonly #words: Uint32Array;
   readonly #bigWords: BigUint64Array;
   readonly #bytes: Uint8Array;
   readonly #found = new Map<string, FoundSpace>();
 
-  constructor(memory: WebAssembly.Memory) {
+  constructor(memory: WebAssembly.Memory, privLib: PrivLib) {
+    this.#privLib = privLib;
     this.#words = new Uint32Array(memory.buffer, 0, 2 ** 29);
     this.#bigWords = new BigUint64Array(memory.buffer, 0, 2 ** 28);
     this.#bytes = new Uint8Array(memory.buffer);
@@ -115,7 +114,7 @@ export class SpaceTable {
   }
 
   /** What is known of it but its users. */
-  describe({ name, index, address }: FoundSpace): Omit<KvSpaceInfo, 'functions'> {
+  describe({ name, address }: FoundSpace): Omit<KvSpaceInfo, 'functions'> {
     const flags = this.#word(address + SPACE_FLAGS);
     const keysMax = this.#word(address + SPACE_KEYS_MAX);
     const bytesMax = this.#word(address + SPACE_BYTES_MAX);
@@ -128,22 +127,15 @@ export class SpaceTable {
       bytesMax: bytesMax === 0 ? null : bytesMax,
       keys: this.#word(address + SPACE_KEYS),
       bytes: this.#word(address + SPACE_BYTES),
-      gets: this.#sum(index, STRIPE_GETS),
-      hits: this.#sum(index, STRIPE_HITS),
-      puts: this.#sum(index, STRIPE_PUTS),
-      deletes: this.#sum(index, STRIPE_DELETES),
+      gets: Number(this.#privLib.kvCount(address, STRIPE_GETS)),
+      hits: Number(this.#privLib.kvCount(address, STRIPE_HITS)),
+      puts: Number(this.#privLib.kvCount(address, STRIPE_PUTS)),
+      deletes: Number(this.#privLib.kvCount(address, STRIPE_DELETES)),
       evictions: this.#bigWord(address + SPACE_EVICTIONS),
       expirations: this.#bigWord(address + SPACE_EXPIRATIONS),
       unsavedBytes: isDurable ? this.#word(address + SPACE_DIRTY_BYTES) : 0,
       diskFailed: this.#word(address + SPACE_FAILED) !== 0,
     };
-  }
-
-  #sum(index: number, field: number): number {
-    const first = STRIPE_TABLE + index * STRIPES * STRIPE_SIZE + field;
-    let sum = 0;
-    for (let stripe = 0; stripe < STRIPES; stripe++) sum += this.#bigWord(first + stripe * STRIPE_SIZE);
-    return sum;
   }
 
   #word(address: number): number {
@@ -153,9 +145,4 @@ export class SpaceTable {
   #bigWord(address: number): number {
     return Number(Atomics.load(this.#bigWords, address >>> 3));
   }
-}
-
-/** For a status that PrivLib gave to an operation on the table itself. */
-export function spaceError(status: number, name: string): Error {
-  return statusError(status, `the space "${name}"`);
 }

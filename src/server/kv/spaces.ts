@@ -37,7 +37,7 @@ export class KvSpaces {
   constructor(executor: Executor, memory: WebAssembly.Memory, bytesMax: number, disk: KvDisk | undefined) {
     this.#executor = executor;
     this.#privLib = executor.privLib;
-    this.table = new SpaceTable(memory);
+    this.table = new SpaceTable(memory, executor.privLib);
     this.#disk = disk;
     this.#bytesMax = bytesMax;
     this.#privLib.kvSetLimit(bytesMax);

@@ -47,16 +47,10 @@ export class KvStore {
     const value = this.#executor.bytes.slice(start, start + this.#privLib.vmaLength(address, hostBase));
     const version = this.#privLib.kvVersion(address, hostBase);
     this.#privLib.vmaRelease(address, hostBase);
-    return { value, version, ttlMs: this.#ttlMs(handle, at, key.length) };
-  }
-
-  #ttlMs(space: number, key: number, keyLength: number): number | null {
-    const { hostBase } = this.#executor;
-    const address = this.#privLib.kvList(space, key, keyLength, key, 0, 1, hostBase);
-    if (failed(address)) return null;
-    const { keys } = this.#takePage(address);
-    const first = keys[0];
-    return first?.key.length === keyLength ? first.ttlMs : null;
+    const ttlMs = this.#privLib.kvTtl(handle, at, key.length, hostBase);
+    // It is gone by now.
+    if (ttlMs < 0n) return undefined;
+    return { value, version, ttlMs: ttlMs === 0n ? null : Number(ttlMs) };
   }
 
   /** Returns the version. */
@@ -76,7 +70,6 @@ export class KvStore {
     const version = this.#privLib.kvPut(handle, at, key.length, address, expected, ttlMs, hostBase);
     if (BigInt.asUintN(64, version) >= VERSION_FIRST) return version;
     if (address !== 0) this.#privLib.vmaUnmap(address, hostBase);
-    // Of a key that must be there and is not.
     throw kvError(Number(version), name);
   }
 
@@ -139,7 +132,6 @@ export class KvStore {
   }
 
   #key(key: Uint8Array): number {
-    checkKey(key);
     return this.#place(key, KEY_AT, 1);
   }
 

@@ -34,7 +34,7 @@ export class ThreadKv implements Kv {
   /** `shared` are the words that threads share with the writer: protocol.ts. */
   constructor(executor: Executor, memory: WebAssembly.Memory, shared: Int32Array, host: KvHost) {
     this.#host = host;
-    this.#table = new SpaceTable(memory);
+    this.#table = new SpaceTable(memory, executor.privLib);
     this.#store = new KvStore(executor);
     this.#waits = new DiskWaits(memory, this.#table, shared);
   }
