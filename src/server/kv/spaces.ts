@@ -92,6 +92,7 @@ export class KvSpaces {
     const status = this.#privLib.kvLoad(handle, keyAt, key.length, valueAt, version, ttl, hostBase);
     this.#privLib.vmaUnmap(keyAt, hostBase);
     if (status === OK) return;
+    this.#privLib.vmaUnmap(valueAt, hostBase);
     if (status !== KV_FULL) throw kvError(status, name);
     const message = `The address space has no room for all keys of the space "${name}".`;
     throw new JordError('ADDRESS_SPACE_EXHAUSTED', message, { space: name });

@@ -143,6 +143,7 @@ test('keys and values at and beyond their limits', async () => {
   for (const expected of [-1n, 2n ** 63n, 1 as never]) {
     await assert.rejects(kv.put('limits', bytes('k'), bytes('v'), { expected }), code('BAD_OPTION'));
   }
+  await assert.rejects(kv.delete('limits', bytes('k'), { expected: 0n }), code('BAD_OPTION'));
   for (const limit of [0, 10_001, 1.5]) assert.throws(() => kv.list('limits', { limit }), code('BAD_OPTION'));
   assert.equal(kv.get('limits', bytes('k')), undefined);
   await kv.drop('limits');
