@@ -8,6 +8,7 @@ export { FetchRequest, FetchResponse, fetch } from './fetch';
 export { Invocation, waitAll, waitAny } from './invocation';
 export { JsonKind, JsonReader } from './json-reader';
 export { JSON_DEPTH_MAX, JsonWriter } from './json-writer';
+export { KeyPage, Space, Value } from './kv';
 export { log };
 export { Request } from './request';
 export { Response } from './response';
