@@ -61,6 +61,7 @@ export const ERRORS = {
   KV_FULL: { status: 507, exit: 6, title: 'The key-value store has no room left for this' },
   KV_BACKLOG: { status: 503, exit: 6, title: 'More was changed than the disk has taken' },
   KV_DISK_FAILED: { status: 507, exit: 6, title: 'The disk does not take what was changed' },
+  KV_IMPORT_INVALID: { status: 422, exit: 3, title: 'A line of the import is not what it should be' },
   KV_NOT_DURABLE: { status: 400, exit: 2, title: 'A durable space needs a data folder' },
 
   // The server

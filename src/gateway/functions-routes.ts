@@ -5,6 +5,7 @@ import { JordError } from '../errors.ts';
 import { parseConcurrency } from '../functions/concurrency.ts';
 import { parseDeadlineMs } from '../functions/deadline.ts';
 import { checkFetchAllow } from '../functions/fetch-allow.ts';
+import { checkKvRights } from '../functions/kv-rights.ts';
 import { checkFunctionName } from '../functions/name.ts';
 import type { DeployOptions, WorkerServer } from '../server/types.ts';
 import type { Access } from './access.ts';
@@ -15,7 +16,9 @@ const DEADLINE = 'deadline_ms';
 const CONCURRENCY = 'concurrency';
 /** Once for each origin. */
 const FETCH_ALLOW = 'fetch_allow';
-const PARAMETERS: readonly string[] = [MEMORY_LIMIT, DEADLINE, CONCURRENCY, FETCH_ALLOW];
+/** Once for each space. */
+const KV = 'kv';
+const PARAMETERS: readonly string[] = [MEMORY_LIMIT, DEADLINE, CONCURRENCY, FETCH_ALLOW, KV];
 const EMPTY = new Uint8Array(0);
 const MAGIC: readonly number[] = [0, 0x61, 0x73, 0x6d];
 
@@ -40,7 +43,7 @@ export function functionsRoutes(
         functionName(request);
         deployOptions(request);
       },
-      moduleLimitBytes,
+      bodyLimit: { limitBytes: moduleLimitBytes, reason: 'the limit of this server (--module-limit)' },
       handler: (request, reply) => deploy(worker, request, reply),
     },
     DELETE: {
@@ -94,11 +97,13 @@ function deployOptions(request: FastifyRequest): DeployOptions {
   const deadline = query[DEADLINE];
   const concurrency = query[CONCURRENCY];
   const fetchAllow = query[FETCH_ALLOW];
+  const kv = query[KV];
   return {
     ...(memoryLimit === undefined ? {} : { memoryLimitBytes: parseMemoryLimit(memoryLimit) }),
     ...(deadline === undefined ? {} : { deadlineMs: parseDeadlineMs(DEADLINE, String(deadline)) }),
     ...(concurrency === undefined ? {} : { concurrency: parseConcurrency(CONCURRENCY, String(concurrency)) }),
     ...(fetchAllow === undefined ? {} : { fetchAllow: checkFetchAllow([fetchAllow].flat()) }),
+    ...(kv === undefined ? {} : { kv: checkKvRights([kv].flat()) }),
   };
 }
 

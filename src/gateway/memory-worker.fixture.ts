@@ -3,6 +3,7 @@
 import { JordError } from '../errors.ts';
 import { checkConcurrency } from '../functions/concurrency.ts';
 import { checkFetchAllow } from '../functions/fetch-allow.ts';
+import { checkKvRights } from '../functions/kv-rights.ts';
 import { checkFunctionName, functionUnknown } from '../functions/name.ts';
 import { moduleVersion } from '../functions/store.ts';
 import type {
@@ -18,6 +19,7 @@ import type {
   ServerStats,
   WorkerServer,
 } from '../server/types.ts';
+import { MemoryKv } from './memory-kv.fixture.ts';
 
 export type Behaviour = (
   body: Uint8Array,
@@ -43,6 +45,7 @@ interface Counters {
 }
 
 export class MemoryWorker implements WorkerServer {
+  readonly kv: MemoryKv = new MemoryKv();
   readonly #behaviours: Readonly<Record<string, Behaviour>>;
   readonly #executors: number;
   readonly #isDeaf: boolean;
@@ -148,6 +151,7 @@ export class MemoryWorker implements WorkerServer {
       orchestrators: [{ index: 0, outstanding, waiting, accepted: begun + waiting, refused: 0 }],
       logMessagesDropped: 0,
       homeMemoryFreeBytes: 0,
+      kv: await this.kv.spaces(),
     };
   }
 
@@ -221,7 +225,7 @@ function functionStats(name: string, { invocations, inFlight, faults }: Counters
 }
 
 function describe(name: string, module: Uint8Array, options: DeployOptions): FunctionInfo {
-  const { memoryLimitBytes = 1 << 20, deadlineMs = 10_000, concurrency, fetchAllow = [] } = options;
+  const { memoryLimitBytes = 1 << 20, deadlineMs = 10_000, concurrency, fetchAllow = [], kv = [] } = options;
   return {
     name,
     version: moduleVersion(module),
@@ -232,6 +236,7 @@ function describe(name: string, module: Uint8Array, options: DeployOptions): Fun
     deadlineMs,
     concurrency: concurrency === undefined ? null : checkConcurrency('concurrency', concurrency),
     fetchAllow: checkFetchAllow(fetchAllow),
+    kv: checkKvRights(kv),
     deployedAt: new Date().toISOString(),
     imports: [],
     deployMs: 0,

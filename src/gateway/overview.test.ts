@@ -52,7 +52,7 @@ test('the overview names what there is', async (t) => {
   const gateway = await serve(t);
   const { links } = (await send(gateway, { path: '/' })).json;
   const paths = Object.values(links as Readonly<Record<string, string>>);
-  assert.deepEqual(paths, ['/functions', '/stats', '/healthz', '/readyz']);
+  assert.deepEqual(paths, ['/functions', '/kv', '/stats', '/healthz', '/readyz']);
   for (const path of paths) assert.equal((await send(gateway, { path })).status, 200);
 });
 
@@ -72,7 +72,7 @@ test('the page does not link to what a browser cannot open for want of a token',
   const gateway = await serve(t, new MemoryWorker({ hello: () => ({}) }), { token: 's3cret' });
   const page = (await send(gateway, { path: '/', headers: { accept: 'text/html' } })).body.toString();
   assert.match(page, /<td>hello<\/td>/);
-  assert.doesNotMatch(page, /href="\/(?:functions|stats)/);
+  assert.doesNotMatch(page, /href="\/(?:functions|kv|stats)/);
 });
 
 test('the example is safe to paste, and the page to show, whatever the client says its host is', () => {

@@ -10,7 +10,7 @@ export interface Overview {
   /** A command that calls a function of this server (or deploys one, when there is none). */
   readonly example: string;
   /** Where there is more. */
-  readonly links: Readonly<Record<'functions' | 'stats' | 'health' | 'readiness', string>>;
+  readonly links: Readonly<Record<'functions' | 'kv' | 'stats' | 'health' | 'readiness', string>>;
   readonly functions: readonly {
     readonly name: string;
     readonly url: string;
@@ -21,6 +21,7 @@ export interface Overview {
 
 const LINKS: Overview['links'] = {
   functions: '/functions',
+  kv: '/kv',
   stats: '/stats',
   health: '/healthz',
   readiness: '/readyz',
@@ -112,7 +113,7 @@ export function overviewPage(description: Overview, linksManagement: boolean): s
 <pre>${escapeHtml(description.example)}</pre>
 <h2>Functions</h2>
 ${functionTable(description.functions, linksManagement)}
-<p>${linksManagement ? '<a href="/functions">/functions</a> has all details as JSON, <a href="/stats">/stats</a> says what the server does; ' : ''}<a href="/readyz">/readyz</a> says whether it is ready.</p>
+<p>${linksManagement ? '<a href="/functions">/functions</a> has all details as JSON, <a href="/kv">/kv</a> the key spaces, <a href="/stats">/stats</a> says what the server does; ' : ''}<a href="/readyz">/readyz</a> says whether it is ready.</p>
 </body>
 </html>
 `;

@@ -27,6 +27,7 @@ export interface ProblemDocument {
 /** What to do about an error, where its message does not say. */
 const HINTS: Partial<Readonly<Record<ErrorCode, string>>> = {
   FUNCTION_UNKNOWN: 'GET /functions or `jord list` shows those that are.',
+  KV_SPACE_UNKNOWN: 'GET /kv or `jord kv spaces` shows those that are there.',
 };
 
 export function problemDocument(error: JordError, requestId?: string): ProblemDocument {
@@ -100,10 +101,10 @@ export function connectionError(error: Error & { readonly code?: string }): Jord
   }
 }
 
-/** What a body may have at most, and the option of the server that says so. */
+/** What a body may have at most, and what that is, for the message. */
 export interface BodyLimit {
   readonly limitBytes: number;
-  readonly option: '--body-limit' | '--module-limit';
+  readonly reason: string;
 }
 
 /** An error from anywhere below a route, as one of the table. Those that are nobody's fault but the server's become INTERNAL. */
@@ -121,8 +122,8 @@ export function nothingAt(url: string): JordError {
   return new JordError('NOT_FOUND', `There is nothing at ${url}. GET / lists what there is.`);
 }
 
-export function bodyTooLarge({ limitBytes, option }: BodyLimit): JordError {
-  const message = `The body is larger than ${formatBytes(limitBytes)}, the limit of this server (${option}).`;
+export function bodyTooLarge({ limitBytes, reason }: BodyLimit): JordError {
+  const message = `The body is larger than ${formatBytes(limitBytes)}, ${reason}.`;
   return new JordError('BODY_TOO_LARGE', message, { limitBytes });
 }
 

@@ -2,6 +2,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { JordError } from '../errors.ts';
+import type { BodyLimit } from './problem.ts';
 
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 
@@ -9,21 +10,21 @@ export interface Operation {
   readonly handler: Handler;
   /** Runs before the body is read; throws to refuse. */
   readonly before?: (request: FastifyRequest) => void;
-  /** For an operation whose body is a module. */
-  readonly moduleLimitBytes?: number;
+  /** For an operation whose body may have another size than that of an invocation. */
+  readonly bodyLimit?: BodyLimit;
 }
 
-export type Method = 'GET' | 'PUT' | 'DELETE';
+export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
 
 /** Serves these methods at `url`. GET serves HEAD too. */
 export function resource(app: FastifyInstance, url: string, operations: Partial<Record<Method, Operation>>): void {
   const methods = Object.keys(operations);
-  for (const [method, { handler, before, moduleLimitBytes }] of Object.entries(operations)) {
+  for (const [method, { handler, before, bodyLimit }] of Object.entries(operations)) {
     app.route({
       method,
       url,
       handler,
-      ...(moduleLimitBytes === undefined ? {} : { bodyLimit: moduleLimitBytes, config: { takesModule: true } }),
+      ...(bodyLimit === undefined ? {} : { bodyLimit: bodyLimit.limitBytes, config: { bodyLimit } }),
       ...(before === undefined ? {} : { onRequest: async (request: FastifyRequest) => before(request) }),
     });
   }

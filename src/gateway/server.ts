@@ -10,6 +10,8 @@ import { Access } from './access.ts';
 import { functionsRoutes } from './functions-routes.ts';
 import { type CloseReport, Invocations } from './invocations.ts';
 import { type InvocationTarget, invokeRoutes } from './invoke-routes.ts';
+import { kvRoutes } from './kv-routes.ts';
+import { routableUrl } from './kv-text.ts';
 import {
   type BodyLimit,
   connectionError,
@@ -87,8 +89,8 @@ declare module 'fastify' {
     deadlineMs: number | undefined;
   }
   interface FastifyContextConfig {
-    /** The body is a module, which has a limit of its own. */
-    takesModule?: boolean;
+    /** The body has a limit of its own. */
+    bodyLimit?: BodyLimit;
   }
 }
 
@@ -99,6 +101,7 @@ export async function startGateway(worker: WorkerServer, options: GatewayOptions
   const invocations = new Invocations(options.counter);
   statusRoutes(app, worker, access, options.isReady ?? (() => true));
   functionsRoutes(app, worker, access, options.moduleLimitBytes ?? MODULE_LIMIT_BYTES_DEFAULT);
+  kvRoutes(app, worker, access);
   invokeRoutes(app, worker, access, invocations);
   try {
     // Fastify hands these on to Node, also what its types do not have yet.
@@ -134,7 +137,7 @@ function createApp(options: GatewayOptions): FastifyInstance {
     return503OnClosing: false,
     // Names have their own check and their own error.
     routerOptions: { maxParamLength: 65536 },
-    rewriteUrl: (request) => originForm(request.url ?? '/'),
+    rewriteUrl: (request) => routableUrl(originForm(request.url ?? '/')),
     frameworkErrors: (error, request, reply) => sendProblem(reply, toJordError(error, limitOf(request))),
     clientErrorHandler: (error, socket) => {
       if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
@@ -212,14 +215,14 @@ function checkRequest(request: FastifyRequest): void {
 }
 
 function limitOf({ routeOptions: { bodyLimit, config } }: FastifyRequest): BodyLimit {
-  return { limitBytes: bodyLimit, option: config.takesModule === true ? '--module-limit' : '--body-limit' };
+  return config.bodyLimit ?? { limitBytes: bodyLimit, reason: 'the limit of this server (--body-limit)' };
 }
 
 /** `Expect: 100-continue`: the client is told to send its body once somebody wants to read it, so when nothing stands against it. */
 function continueWhenWanted(app: FastifyInstance): void {
   app.server.on('checkContinue', (request, response) => {
     const onListener = (event: string | symbol): void => {
-      if (event !== 'data') return;
+      if (event !== 'data' && event !== 'readable') return;
       request.off('newListener', onListener);
       response.writeContinue();
     };
@@ -237,7 +240,7 @@ function answerErrors(app: FastifyInstance, options: GatewayOptions): void {
       const cause = error.cause ?? error;
       options.log?.({
         level: 'error',
-        message: `${request.method} ${request.raw.url}: ${cause instanceof Error ? cause.message : String(cause)}`,
+        message: `${request.method} ${request.originalUrl}: ${cause instanceof Error ? cause.message : String(cause)}`,
         fields: { request: request.id, stack: cause instanceof Error ? cause.stack : undefined },
       });
     }
@@ -250,7 +253,7 @@ function answerErrors(app: FastifyInstance, options: GatewayOptions): void {
 /** Each once its response has been sent, or its client is gone; then it has no status. */
 function logRequests(app: FastifyInstance, options: GatewayOptions): void {
   const log = (request: FastifyRequest, reply: FastifyReply, peer: string | undefined, status?: number): void => {
-    const { method, url } = request.raw;
+    const { method, originalUrl: url } = request;
     const durationMs = Math.round(reply.elapsedTime * 1000) / 1000;
     options.log?.({
       level: 'info',
