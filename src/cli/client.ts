@@ -16,6 +16,12 @@ export interface Invocation {
   readonly body: Uint8Array<ArrayBuffer> | undefined;
 }
 
+export interface ManagementRequest {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array<ArrayBuffer> | undefined;
+  readonly type?: string;
+}
+
 /** Throws the error that the server answers with, and SERVER_UNREACHABLE when it does not answer (as a Jord server would). */
 export class Client {
   readonly #server: string;
@@ -71,13 +77,28 @@ export class Client {
   }
 
   async #manage(method: string, path: string, body?: Uint8Array<ArrayBuffer>): Promise<unknown> {
-    const headers: Record<string, string> = {};
-    if (this.#token !== undefined) headers['authorization'] = `Bearer ${this.#token}`;
-    if (body !== undefined) headers['content-type'] = 'application/wasm';
-    const response = await this.#fetch(`${this.#server}${path}`, { method, headers, body: body ?? null });
-    if (response.status === 204) return undefined;
-    const isJson = response.headers.get('content-type')?.startsWith('application/json') === true;
-    if (response.ok && isJson) return await response.json();
+    const headers = body === undefined ? {} : { 'content-type': 'application/wasm' };
+    const response = await this.manage(method, path, { headers, body });
+    return response.status === 204 ? undefined : response.json();
+  }
+
+  /**
+   * What the server answers to who manages it: with `type` as its content type, or with 204. Throws the error that it answers with,
+   * and SERVER_UNREACHABLE.
+   */
+  async manage(
+    method: string,
+    path: string,
+    { headers = {}, body, type = 'application/json' }: ManagementRequest = {},
+  ): Promise<Response> {
+    const authorization = this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` };
+    const response = await this.#fetch(`${this.#server}${path}`, {
+      method,
+      headers: { ...headers, ...authorization },
+      body: body ?? null,
+    });
+    if (response.status === 204) return response;
+    if (response.ok && response.headers.get('content-type')?.startsWith(type) === true) return response;
     throw (await readProblem(response)) ?? this.#notJord(response);
   }
 

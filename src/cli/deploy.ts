@@ -1,6 +1,5 @@
 /** `jord deploy`: a module, or a source that is compiled first, to a server. */
 
-import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { formatBytes } from '../bytes.ts';
@@ -9,6 +8,7 @@ import type { Runtime } from '../functions/compile.ts';
 import { checkFunctionName, isFunctionName } from '../functions/name.ts';
 import type { FunctionInfo } from '../server/types.ts';
 import { Client } from './client.ts';
+import { readInput } from './input.ts';
 import type { ServerOptions } from './options.ts';
 import { printJson, printLine } from './output.ts';
 
@@ -18,6 +18,7 @@ export interface DeployCommandOptions extends ServerOptions {
   readonly deadlineMs?: number;
   readonly concurrency?: number;
   readonly fetchAllow?: readonly string[];
+  readonly kv?: readonly string[];
   readonly runtime?: Runtime;
   readonly json?: boolean;
 }
@@ -33,6 +34,7 @@ export async function deploy(path: string, options: DeployCommandOptions): Promi
     deadline_ms: options.deadlineMs,
     concurrency: options.concurrency,
     fetch_allow: options.fetchAllow,
+    kv: options.kv,
   });
   if (options.json === true) {
     printJson(info);
@@ -61,8 +63,8 @@ function whatWasDone(before: FunctionInfo | undefined, info: FunctionInfo): stri
 }
 
 /** What a deploy decides. */
-function deployedAs({ version, memoryLimitBytes, deadlineMs, concurrency, fetchAllow }: FunctionInfo): unknown {
-  return { version, memoryLimitBytes, deadlineMs, concurrency, fetchAllow };
+function deployedAs({ version, memoryLimitBytes, deadlineMs, concurrency, fetchAllow, kv }: FunctionInfo): unknown {
+  return { version, memoryLimitBytes, deadlineMs, concurrency, fetchAllow, kv };
 }
 
 /** The file's name without its extension. */
@@ -89,20 +91,4 @@ async function readModule(path: string, runtime: Runtime | undefined): Promise<U
   }
   const message = `${path} is neither a WebAssembly module (.wasm) nor an AssemblyScript source (.ts).`;
   throw new JordError('BAD_OPTION', message);
-}
-
-/** The content of a file that the user named. Throws BAD_OPTION with the reason when it cannot be read. */
-export async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    const reasons: Readonly<Record<string, string>> = {
-      ENOENT: 'there is no such file',
-      EACCES: 'no permission',
-      EISDIR: 'it is a folder',
-    };
-    const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
-    throw new JordError('BAD_OPTION', `Cannot read ${path}: ${reason}.`, {}, { cause: error });
-  }
 }

@@ -1,16 +1,13 @@
 /** `jord invoke`: one invocation over HTTP, from standard input to standard output. */
 
-import { buffer } from 'node:stream/consumers';
 import { JordError } from '../errors.ts';
 import { DEADLINE_FIELD } from '../functions/deadline.ts';
 import { Client } from './client.ts';
-import { readInput } from './deploy.ts';
+import { type DataOptions, readData } from './input.ts';
 import type { ServerOptions } from './options.ts';
 import { printable } from './output.ts';
 
-export interface InvokeCommandOptions extends ServerOptions {
-  readonly data?: string;
-  readonly dataFile?: string;
+export interface InvokeCommandOptions extends ServerOptions, DataOptions {
   readonly type?: string;
   readonly method: string;
   readonly path?: string;
@@ -50,16 +47,9 @@ function hasNoBody(method: string): boolean {
 
 async function readBody(options: InvokeCommandOptions): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const { data, dataFile, method } = options;
-  if (data !== undefined && dataFile !== undefined)
-    throw new JordError('BAD_OPTION', 'Give either --data or --data-file.');
-  if (hasNoBody(method)) {
-    if (data === undefined && dataFile === undefined) return undefined;
-    throw new JordError('BAD_OPTION', `${method} is sent without a body. Choose another --method, such as POST.`);
-  }
-  if (data !== undefined) return new TextEncoder().encode(data);
-  if (dataFile !== undefined && dataFile !== '-') return readInput(dataFile);
-  if (dataFile === undefined && process.stdin.isTTY) return undefined;
-  return Uint8Array.from(await buffer(process.stdin));
+  if (!hasNoBody(method)) return readData(options);
+  if (data === undefined && dataFile === undefined) return undefined;
+  throw new JordError('BAD_OPTION', `${method} is sent without a body. Choose another --method, such as POST.`);
 }
 
 function splitOnce(text: string, separator: string): readonly string[] {

@@ -54,6 +54,7 @@ function describe(info: FunctionInfo, url: string): string[][] {
     ['deadline', `${info.deadlineMs} ms`],
     ['concurrency', info.concurrency === null ? 'no limit' : `${info.concurrency} at most`],
     ['fetches from', info.fetchAllow.length === 0 ? 'nowhere' : info.fetchAllow.join(', ')],
+    ['key spaces', info.kv.length === 0 ? 'none' : info.kv.join(', ')],
     ['homes', String(info.homes)],
     ['imports', info.imports.length === 0 ? 'none' : info.imports.join(', ')],
     ['deploy time', `${info.deployMs.toFixed(1)} ms`],

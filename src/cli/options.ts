@@ -6,6 +6,7 @@ import { formatBytes } from '../bytes.ts';
 import { JordError } from '../errors.ts';
 import { DEADLINE_MS_MAX, isDeadlineMs } from '../functions/deadline.ts';
 import { checkFetchAllow } from '../functions/fetch-allow.ts';
+import { checkKvRights } from '../functions/kv-rights.ts';
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, B: 1, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
 
@@ -50,12 +51,40 @@ export function parseNumberWithin(min: number, max: number): (text: string) => n
 
 /** An origin to fetch from, in its normal form, added to those before. */
 export function collectFetchAllow(text: string, previous: readonly string[] = []): readonly string[] {
+  return asArgument(() => checkFetchAllow([...previous, text]));
+}
+
+/** A space and what may be done there, as in `carts:rw`, added to those before. */
+export function collectKv(text: string, previous: readonly string[] = []): readonly string[] {
+  return asArgument(() => checkKvRights([...previous, text]));
+}
+
+/** What a check of the server refuses is refused as an argument. */
+function asArgument<T>(check: () => T): T {
   try {
-    return checkFetchAllow([...previous, text]);
+    return check();
   } catch (error) {
     if (error instanceof JordError) throw new InvalidArgumentError(error.message);
     throw error;
   }
+}
+
+/** What `parse` takes, or "none" for no limit, which is Infinity. */
+export function parseLimit(parse: (text: string) => number): (text: string) => number {
+  return (text) => (text === 'none' ? Number.POSITIVE_INFINITY : parse(text));
+}
+
+/** A version of a key. */
+export function parseVersion(text: string): bigint {
+  if (/^\d{1,18}$/.test(text)) return BigInt(text);
+  throw new InvalidArgumentError('A version is a number, as `jord kv put` and `jord kv list` print it.');
+}
+
+/** What to add to a counter. */
+export function parseDelta(text: string): bigint {
+  const delta = /^[+-]?\d{1,19}$/.test(text) ? BigInt(text.replace('+', '')) : undefined;
+  if (delta !== undefined && BigInt.asIntN(64, delta) === delta) return delta;
+  throw new InvalidArgumentError('It is a whole number of 64 bits, such as 1 or -20.');
 }
 
 export function parsePort(text: string): number {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { Command } from 'commander';
 import { ERRORS } from '../errors.ts';
 import { createProgram, run } from './program.ts';
 
@@ -16,6 +17,16 @@ async function fail(...parameters: string[]): Promise<{ readonly stderr: string;
   return { stderr, code };
 }
 
+/** With those below others: `kv put`. */
+function allCommands(): [string, Command][] {
+  const below = (command: Command, prefix: string): [string, Command][] =>
+    command.commands.flatMap((each) => [
+      [prefix + each.name(), each] as [string, Command],
+      ...below(each, `${prefix}${each.name()} `),
+    ]);
+  return below(createProgram(ignore, ignore), '');
+}
+
 function documentation(page: string): string {
   return readFileSync(join(import.meta.dirname, '..', '..', 'docs', page), 'utf8');
 }
@@ -23,10 +34,10 @@ function documentation(page: string): string {
 test('docs/cli.md has each command and option, and docs/configuration.md each variable', () => {
   const commands = documentation('cli.md');
   const variables = documentation('configuration.md');
-  for (const command of createProgram(ignore, ignore).commands) {
-    assert.ok(commands.includes(`jord ${command.name()}`), command.name());
+  for (const [name, command] of allCommands()) {
+    assert.ok(commands.includes(`jord ${name}`), name);
     for (const { flags, long, envVar } of command.options) {
-      if (long !== '--json') assert.ok(commands.includes(`\`${flags}\``), `${command.name()} ${flags}`);
+      if (long !== '--json') assert.ok(commands.includes(`\`${flags}\``), `${name} ${flags}`);
       if (envVar !== undefined) assert.ok(variables.includes(`| \`${envVar}\` | \`${long}\` |`), envVar);
     }
   }
@@ -38,8 +49,7 @@ test('each exit code of the table of errors is explained', () => {
 });
 
 test('each command has examples', () => {
-  const program = createProgram(ignore, ignore);
-  for (const command of program.commands) {
+  for (const [name, command] of allCommands()) {
     let help = '';
     command.configureOutput({
       writeOut: (text) => {
@@ -47,7 +57,7 @@ test('each command has examples', () => {
       },
     });
     command.outputHelp();
-    assert.ok(help.includes('Examples:\n'), command.name());
+    assert.ok(help.includes('Examples:\n'), name);
   }
 });
 
@@ -74,6 +84,21 @@ test('wrong usage: one line that says what is wrong, one that says where to look
     [['invoke', 'a', '--deadline-ms', 'soon'], /^jord: .*'soon' is invalid\. Possible are whole numbers/],
     [['invoke', 'a', '--data', 'x', '--data-file', 'y'], /^jord: Give either/],
     [['invoke', 'a', '--data', 'x', '-X', 'get'], /^jord: GET is sent without a body/],
+    [['deploy', 'x.wasm', '--kv', 'carts'], /^jord: .*'carts' is invalid\. "carts" says nothing about a space/],
+    [['deploy', 'x.wasm', '--kv', 'a:ro', '--kv', 'a:rw'], /^jord: .* is there twice/],
+    [['serve', '--kv-bytes', '1'], /^jord: .*'1' is invalid\. Possible are 64 KiB to/],
+    [['kv', 'put', 'carts'], /^jord: missing required argument 'key'\n.*`jord kv put --help`/],
+    [['kv', 'put', 'a', 'b', '-d', 'x', '-f', 'y'], /^jord: Give either --data or/],
+    [['kv', 'put', 'a', 'b', '-d', 'x', '--if-absent', '--if-version', '1'], /^jord: Give either --if-version or/],
+    [['kv', 'put', 'a', 'b', '-d', 'x', '--ttl-ms', '0'], /^jord: .*'0' is invalid\. Possible are whole/],
+    [['kv', 'put', 'a', 'b', '-d', 'x', '--if-version', 'new'], /^jord: .*'new' is invalid\. A version is/],
+    [['kv', 'put', 'a', '..', '-d', 'x'], /^jord: No URL can name the key "\.\."/],
+    [['kv', 'get', '..', 'a'], /^jord: "\.\." cannot be the name of a space/],
+    [['kv', 'get', 'a', '!', '--base64'], /^jord: The key "!" is not base64/],
+    [['kv', 'add', 'a', 'b', 'one'], /^jord: .*'one' is invalid.* whole number of 64 bits/],
+    [['kv', 'create', 'a', '--keys-max', '0'], /^jord: .*'0' is invalid\. Possible are whole/],
+    [['kv', 'create', 'a', '--bytes-max', '5GiB'], /^jord: .*'5GiB' is invalid\. Possible are 256 B to/],
+    [['kv', 'delete', 'a', 'b', 'c', '--if-version', '70000'], /^jord: --if-version is for one key/],
   ] as const) {
     const { stderr, code } = await fail(...parameters);
     assert.match(stderr, expected);

@@ -6,10 +6,12 @@ import { CONCURRENCY_MAX } from '../functions/concurrency.ts';
 import { FUNCTION_NAME_RULE } from '../functions/name.ts';
 import type { DeployCommandOptions } from './deploy.ts';
 import type { InvokeCommandOptions } from './invoke.ts';
+import { addKv } from './kv-program.ts';
 import type { JsonOptions } from './manage.ts';
 import {
   collectFetchAllow,
   collectHeader,
+  collectKv,
   parseDeadline,
   parseMemoryLimit,
   parseMethod,
@@ -56,9 +58,15 @@ export function createProgram(setExitCode: (code: number) => void, writeError: (
   addDeploy(program);
   addInvoke(program, setExitCode);
   addManagement(program);
-  for (const command of program.commands)
-    command.showHelpAfterError(`      \`jord ${command.name()} --help\` shows what is possible.`);
+  addKv(program);
+  for (const command of program.commands) pointToHelp(command, `jord ${command.name()}`);
   return program.showHelpAfterError('      `jord --help` shows what is possible.');
+}
+
+/** Where to look after wrong usage of a command, or of one below it. */
+function pointToHelp(command: Command, name: string): void {
+  command.showHelpAfterError(`      \`${name} --help\` shows what is possible.`);
+  for (const below of command.commands) pointToHelp(below, `${name} ${below.name()}`);
 }
 
 const PROGRAM_HELP = `
@@ -67,9 +75,10 @@ Examples:
   jord deploy hello.ts                     compile a function and deploy it
   echo world | jord invoke hello           call it
   jord list                                what is deployed
+  jord kv spaces                           what is in the key-value store
 
 Exit codes:
-  0  done                    4  no such function
+  0  done                    4  no such function, space or key
   1  a bug in jord           5  the function failed
   2  wrong usage             6  server busy, not reachable or stopped
   3  the input was refused`;
@@ -117,6 +126,12 @@ function addDeploy(program: Command): void {
       ).argParser(collectFetchAllow),
     )
     .addOption(
+      new Option(
+        '--kv <space:rights>',
+        'a key space that it may use, such as carts:rw or catalog:ro; may be given several times (default: none)',
+      ).argParser(collectKv),
+    )
+    .addOption(
       new Option('--runtime <runtime>', 'memory management of an AssemblyScript source (default: stub)').choices([
         'stub',
         'minimal',
@@ -137,6 +152,7 @@ Examples:
   jord deploy hello.ts
   jord deploy build/resize.wasm --name image-resize --memory-limit 64MiB
   jord deploy weather.ts --concurrency 8 --fetch-allow https://api.example.com
+  jord deploy cart.ts --kv carts:rw --kv catalog:ro
   jord deploy hello.ts --json | jq -r .version`;
 
 function addInvoke(program: Command, setExitCode: (code: number) => void): void {

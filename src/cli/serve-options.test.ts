@@ -17,6 +17,7 @@ const DEFAULTS = {
   responseBytesMax: 2 ** 28,
   logBytesMax: 65_536,
   argBufBytesMax: 2 ** 30,
+  kvBytesMax: 2 ** 30,
   maskAddresses: false,
 };
 
@@ -29,7 +30,7 @@ test('each option arrives under the name that the worker server has for it', () 
   const options = parse(
     ...['--executors', '3', '--orchestrators', '2', '--queue-bound', '4', '--spin-us', '0', '--outstanding-max', '5'],
     ...['--queue-delay-ms', '0', '--stacks-max', '6', '--response-limit', '1KiB', '--log-limit', '0'],
-    ...['--argbuf-limit', '1MiB', '--grace-ms', '0', '--mask-addresses'],
+    ...['--argbuf-limit', '1MiB', '--kv-bytes', '64MiB', '--grace-ms', '0', '--mask-addresses'],
   );
   assert.deepEqual(dispatchOptions(options), {
     executors: 3,
@@ -42,6 +43,7 @@ test('each option arrives under the name that the worker server has for it', () 
     responseBytesMax: 1024,
     logBytesMax: 0,
     argBufBytesMax: 2 ** 20,
+    kvBytesMax: 2 ** 26,
     maskAddresses: true,
   });
   assert.equal(options.graceMs, 0);
@@ -59,6 +61,7 @@ test('what is not possible is refused', () => {
     '--response-limit': ['0', '257MiB'],
     '--log-limit': ['2GiB'],
     '--argbuf-limit': ['127', '2GiB'],
+    '--kv-bytes': ['64', '2GiB', 'all'],
     '--grace-ms': ['3600001', 'soon'],
   };
   for (const [option, values] of Object.entries(wrong))

@@ -25,6 +25,7 @@ export interface ServeOptions {
   readonly responseLimit: number;
   readonly logLimit: number;
   readonly argbufLimit: number;
+  readonly kvBytes: number;
   readonly maskAddresses?: boolean;
   readonly logLevel: LogThreshold;
   readonly logFormat?: LogFormat;
@@ -47,6 +48,7 @@ export function dispatchOptions(options: ServeOptions): DispatchOptions {
     responseBytesMax: options.responseLimit,
     logBytesMax: options.logLimit,
     argBufBytesMax: options.argbufLimit,
+    kvBytesMax: options.kvBytes,
     maskAddresses: options.maskAddresses === true,
   };
 }
@@ -119,6 +121,8 @@ function addLimitOptions(command: Command): void {
   const response = bytes('--response-limit <bytes>', 'largest response of an invocation', 'JORD_RESPONSE_LIMIT');
   const log = bytes('--log-limit <bytes>', 'most that one invocation may log', 'JORD_LOG_LIMIT');
   const argBufs = bytes('--argbuf-limit <bytes>', 'most memory of ArgBufs of one invocation', 'JORD_ARGBUF_LIMIT');
+  const kv = bytes('--kv-bytes <bytes>', 'most memory of all key spaces together', 'JORD_KV_BYTES');
+  const [kvLeast, kvMost, kvNormal] = OPTION_BOUNDS.kvBytesMax;
   command
     .addOption(
       bytes('--body-limit <bytes>', 'largest body of an invocation', 'JORD_BODY_LIMIT')
@@ -132,7 +136,8 @@ function addLimitOptions(command: Command): void {
     )
     .addOption(response.default(BODY_MAX, '256MiB').argParser(parseBytesWithin(1, BODY_MAX)))
     .addOption(log.default(64 * KIB, '64KiB').argParser(parseBytesWithin(0, GIB)))
-    .addOption(argBufs.default(GIB, '1GiB').argParser(parseBytesWithin(128, GIB)));
+    .addOption(argBufs.default(GIB, '1GiB').argParser(parseBytesWithin(128, GIB)))
+    .addOption(kv.default(kvNormal, '1GiB').argParser(parseBytesWithin(kvLeast, kvMost)));
 }
 
 function addLogOptions(command: Command): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { KvSpaceInfo } from '../server/kv/types.ts';
 import type { ExecutorStats, FunctionStats, LatencySummary, ServerStats } from '../server/types.ts';
 import { formatStats } from './stats.ts';
 
@@ -48,6 +49,26 @@ const STATS: ServerStats = {
   ],
   logMessagesDropped: 12,
   homeMemoryFreeBytes: 1 << 30,
+  kv: [],
+};
+
+const SPACE: KvSpaceInfo = {
+  name: 'carts',
+  durable: true,
+  cache: false,
+  keysMax: null,
+  bytesMax: null,
+  keys: 12,
+  bytes: 4096,
+  gets: 1000,
+  hits: 987,
+  puts: 40,
+  deletes: 3,
+  evictions: 0,
+  expirations: 2,
+  unsavedBytes: 256,
+  diskFailed: false,
+  functions: [],
 };
 
 test('functions, executors and totals, in columns', () => {
@@ -69,6 +90,18 @@ test('functions, executors and totals, in columns', () => {
       'log          12 messages dropped',
     ].join('\n'),
   );
+});
+
+test('spaces of the key-value store', () => {
+  const kv = [SPACE, { ...SPACE, diskFailed: true }, { ...SPACE, name: 'pages', durable: false, gets: 0, hits: 0 }];
+  const [head = '', ...rows] =
+    formatStats({ ...STATS, kv })
+      .split('\n\n')[2]
+      ?.split('\n') ?? [];
+  assert.match(head, /^SPACE +KEYS +BYTES +GETS +FOUND +PUTS +DELETES +EVICTED +EXPIRED +NOT ON DISK$/);
+  assert.match(rows[0] ?? '', /^carts +12 +4 KiB +1000 +98\.7 % +40 +3 +0 +2 +256 B$/);
+  assert.match(rows[1] ?? '', / 256 B, disk fails$/);
+  assert.match(rows[2] ?? '', /^pages +12 +4 KiB +0 +- +40 +3 +0 +2 +-$/);
 });
 
 test('a server that has done nothing yet', () => {

@@ -1,6 +1,7 @@
 /** `jord stats`. */
 
 import { formatBytes } from '../bytes.ts';
+import type { KvSpaceInfo } from '../server/kv/types.ts';
 import type { ExecutorStats, FunctionStats, LatencySummary, ServerStats } from '../server/types.ts';
 import { Client } from './client.ts';
 import type { JsonOptions } from './manage.ts';
@@ -12,10 +13,11 @@ export async function stats(options: JsonOptions): Promise<void> {
   else printLine(formatStats(counted));
 }
 
-/** Functions, executors and totals, each a table for people. */
+/** Functions, executors, key spaces and totals, each a table for people. */
 export function formatStats(counted: ServerStats): string {
   const functions = counted.functions.length === 0 ? 'No function is deployed.' : functionTable(counted.functions);
-  return [functions, executorTable(counted.executors), totals(counted)].join('\n\n');
+  const spaces = counted.kv.length === 0 ? [] : [spaceTable(counted.kv)];
+  return [functions, executorTable(counted.executors), ...spaces, totals(counted)].join('\n\n');
 }
 
 const TIME_COLUMNS = ['QUEUED P50', 'QUEUED P99', 'SERVICE P50', 'SERVICE P99'];
@@ -59,6 +61,32 @@ function executorTable(executors: readonly ExecutorStats[]): string {
     String(suspended),
   ]);
   return table([EXECUTOR_COLUMNS, ...rows], [2, 3, 4]);
+}
+
+const SPACE_COLUMNS = [
+  'SPACE',
+  'KEYS',
+  'BYTES',
+  'GETS',
+  'FOUND',
+  'PUTS',
+  'DELETES',
+  'EVICTED',
+  'EXPIRED',
+  'NOT ON DISK',
+];
+
+function spaceTable(spaces: readonly KvSpaceInfo[]): string {
+  const rows = spaces.map((space) => [
+    space.name,
+    String(space.keys),
+    formatBytes(space.bytes),
+    String(space.gets),
+    space.gets === 0 ? '-' : `${((100 * space.hits) / space.gets).toFixed(1)} %`,
+    ...[space.puts, space.deletes, space.evictions, space.expirations].map(String),
+    space.durable ? formatBytes(space.unsavedBytes) + (space.diskFailed ? ', disk fails' : '') : '-',
+  ]);
+  return table([SPACE_COLUMNS, ...rows], [1, 2, 3, 4, 5, 6, 7, 8, 9]);
 }
 
 function totals({ uptimeMs, functions, orchestrators, logMessagesDropped, homeMemoryFreeBytes }: ServerStats): string {

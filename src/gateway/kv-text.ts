@@ -6,6 +6,8 @@ import { JordError } from '../errors.ts';
 
 /** What is left until a key expires, in ms: in a request and in a response. */
 export const TTL_FIELD = 'jord-ttl-ms';
+/** Of an export: a JSON object for each key, a line each. */
+export const NDJSON_TYPE = 'application/x-ndjson';
 
 const PREFIX = '/kv/';
 const KEYS = '/keys/';

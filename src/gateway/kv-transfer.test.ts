@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { request as httpRequest } from 'node:http';
+import { Agent, request as httpRequest } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { JordError } from '../errors.ts';
@@ -143,9 +143,26 @@ test('where the disk is slow, an import waits for it and goes on', async (t) => 
 test('an import holds little of what is sent, however long it is', async (t) => {
   const { gateway, kv } = await start(t);
   const value = 'x'.repeat(100_000);
-  const lines = Array.from({ length: 300 }, (_, i) => `{"key":"k${i % 7}","value":"${value}"}\n`).join('');
+  const lines = Array.from({ length: 300 }, (_, i) => `{"key":"k${i}","value":"${value}"}\n`).join('');
   assert.deepEqual((await importInto(gateway, 's', lines)).json, { imported: 300 });
-  assert.ok(kv.putsAtOnceMax <= 256);
+  assert.ok(kv.putsAtOnceMax > 1 && kv.putsAtOnceMax <= 85, `8 MiB and a value: ${kv.putsAtOnceMax}`);
+});
+
+test('a client that still sends when a line is refused gets the answer, and can go on', async (t) => {
+  const { gateway } = await start(t);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  const status = (body: Buffer): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const options = { host: '127.0.0.1', port: gateway.port, method: 'POST', path: '/kv/s/import', agent };
+      const request = httpRequest(options, (response) =>
+        response.resume().on('end', () => resolve(response.statusCode)),
+      );
+      request.on('error', reject);
+      request.end(body);
+    });
+  assert.equal(await status(Buffer.concat([Buffer.from('wrong\n'), Buffer.alloc(5_000_000, 'x')])), 422);
+  assert.equal(await status(Buffer.from('{"key":"a","value":"b"}')), 200);
 });
 
 test('a client that says it waits before it sends is told to go on', async (t) => {

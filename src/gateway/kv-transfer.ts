@@ -9,7 +9,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { JordError } from '../errors.ts';
 import type { Kv } from '../server/kv/types.ts';
 import { type ImportEntry, importEntry } from './kv-import-line.ts';
-import { queryBytes, textOrBase64 } from './kv-text.ts';
+import { NDJSON_TYPE, queryBytes, textOrBase64 } from './kv-text.ts';
 import { resource } from './routes.ts';
 
 /** How many keys are looked up at a time: what else there is to do waits for them. */
@@ -22,8 +22,6 @@ const PUTS_MAX = 256;
 const PUT_BYTES_MAX = 8 * 1024 * 1024;
 const BACKLOG_TRIES_MAX = 200;
 const BACKLOG_RETRY_MS = 50;
-
-export const NDJSON_TYPE = 'application/x-ndjson';
 
 export function kvTransferRoutes(app: FastifyInstance, kv: Kv, before: (request: FastifyRequest) => void): void {
   resource(app, '/kv/:space/export', {
@@ -98,6 +96,8 @@ async function importSpace(kv: Kv, request: FastifyRequest): Promise<{ readonly 
       if (!isBlank(line)) await puts.add(number, line);
     }
   } catch (error) {
+    // The client reads the answer once it has sent the rest.
+    if (request.body instanceof Readable) request.body.resume();
     return { imported: await puts.end(error) };
   }
   return { imported: await puts.end() };
@@ -135,7 +135,7 @@ async function* linesOf(body: Readable): AsyncGenerator<Buffer> {
 
 async function* readable(body: Readable): AsyncGenerator<Buffer> {
   try {
-    for await (const chunk of body) yield chunk as Buffer;
+    for await (const chunk of body.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
   } catch (error) {
     throw new JordError('BAD_REQUEST', 'The body broke off before its end.', {}, { cause: error });
   }
