@@ -1,4 +1,4 @@
-/** docs/sdk-assemblyscript.md: its functions compile, and answer what it says. */
+/** docs/sdk-assemblyscript.md and docs/kv.md: their functions compile, and answer what they say. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -12,13 +12,14 @@ import type { WorkerServer } from '../../src/server/types.ts';
 import { startWorkerServer } from '../../src/server/worker-server.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const text = await readFile(join(ROOT, 'docs/sdk-assemblyscript.md'), 'utf8');
+const pages = ['sdk-assemblyscript', 'kv'].map((name) => readFile(join(ROOT, 'docs', `${name}.md`), 'utf8'));
+const text = (await Promise.all(pages)).join('\n');
 const blocks = [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language = '', code = '']) => ({
   language,
   code,
 }));
 
-/** The commands of the page, each with what it prints. */
+/** The commands of the pages, each with what it prints. */
 const commands = blocks
   .filter(({ language }) => language === 'console')
   .flatMap(({ code }) => [...code.matchAll(/^\$ (.*)\n((?:[^$].*\n)*)/gm)])
@@ -35,7 +36,7 @@ let folder: string;
 let server: WorkerServer;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'jord-docs-'));
-  server = await startWorkerServer();
+  server = await startWorkerServer({ dataFolder: join(folder, 'data') });
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
 });
@@ -55,12 +56,18 @@ test('the functions compile', async () => {
     await writeFile(file, code.replaceAll(ORIGIN, origin));
     if (code.includes('export function handle(')) functions.push(file);
   }
-  assert.ok(functions.length >= 13);
+  assert.ok(functions.length >= 19);
+  for (const { words } of commands) {
+    const [command, ...what] = words.slice(1);
+    if (command === 'kv' && what[0] === 'create')
+      await server.kv.create(what[1] ?? '', { durable: what.includes('--durable') });
+  }
   for (const file of functions) {
     const name = basename(file, '.ts');
     const deploy = commands.find(({ words }) => words[1] === 'deploy' && words[2] === `${name}.ts`);
     const allowed = option(deploy?.words ?? [], '--fetch-allow')?.replace(ORIGIN, origin);
-    const options = allowed === undefined ? {} : { fetchAllow: [allowed] };
+    const kv = deploy?.words.filter((_, index, words) => words[index - 1] === '--kv') ?? [];
+    const options = allowed === undefined ? { kv } : { kv, fetchAllow: [allowed] };
     await server.deploy(name, await compileSource(file), options);
   }
 });
@@ -74,7 +81,7 @@ test('they answer as it says', async () => {
     assert.equal(`${new TextDecoder().decode(body).replace(/\n$/, '')}\n`, printed, words.join(' '));
     calls++;
   }
-  assert.ok(calls >= 16);
+  assert.ok(calls >= 30);
 });
 
 function toWords(command: string): string[] {

@@ -59,3 +59,13 @@ test('docs/http.md explains each member', async (t) => {
     [],
   );
 });
+
+test('docs/http.md explains each member of a space', async (t) => {
+  const worker = new MemoryWorker();
+  await worker.kv.create('s');
+  const gateway = await serve(t, worker);
+  const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'http.md'), 'utf8');
+  const section = /^### A space\n[\s\S]*?(?=^### )/m.exec(page)?.[0] ?? '';
+  const documented = [...section.matchAll(/^\| `(\w+)` \| /gm)].map(([, name = '']) => name);
+  assert.deepEqual(documented, Object.keys((await send(gateway, { path: '/kv/s' })).json));
+});
