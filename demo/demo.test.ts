@@ -573,6 +573,84 @@ describe('checkout', () => {
   }
 });
 
+describe('cart', () => {
+  const key = (owner: string): Uint8Array => Buffer.from(`/${owner}`);
+
+  async function cart(owner: string, body: unknown = '', method = 'POST'): Promise<unknown> {
+    const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+    const path = owner === '' ? '' : `/${owner}`;
+    const result = await server.invoke('cart', bytes, { http: { method, path, query: '', headers: [] } });
+    return { status: result.status ?? 200, ...JSON.parse(new TextDecoder().decode(result.body)) };
+  }
+
+  const items = (...all: readonly (readonly [sku: string, quantity: number])[]): unknown => ({
+    status: 200,
+    items: all.map(([sku, quantity]) => ({ sku, quantity })),
+  });
+
+  test('is kept for each of its owners', async () => {
+    assert.deepEqual(await cart('ada'), items());
+    assert.deepEqual(await cart('ada', { sku: 'BK-1001', quantity: 2 }), items(['BK-1001', 2]));
+    assert.deepEqual(await cart('ada', { sku: 'MG-1 "x"' }), items(['BK-1001', 2], ['MG-1 "x"', 1]));
+    assert.deepEqual(await cart('ada', { sku: 'BK-1001', quantity: 3 }), items(['BK-1001', 5], ['MG-1 "x"', 1]));
+    assert.deepEqual(await cart('eva'), items());
+    assert.deepEqual(await cart('ada', '', 'GET'), items(['BK-1001', 5], ['MG-1 "x"', 1]));
+    assert.ok((await server.kv.space('carts')).durable, 'since the server has a data folder');
+    assert.deepEqual(await cart('ada', '', 'DELETE'), items());
+    assert.equal(server.kv.get('carts', key('ada')), undefined);
+  });
+
+  test('has items that checkout takes', async () => {
+    await cart('eva', { sku: 'BK-1001', quantity: 1 });
+    const kept = server.kv.get('carts', key('eva'))?.value ?? assert.fail('nothing is kept');
+    const order = { ...JSON.parse(Buffer.from(kept).toString()), currency: 'EUR', country: 'DE' };
+    assert.equal((await post('checkout', order)).status, 200);
+  });
+
+  test('refuses what is none, and what is too much', async () => {
+    for (const [body, message] of [
+      ['{}', /sku is missing/],
+      ['[]', /an object is expected/],
+      [{ sku: 'a', quantity: 0 }, /a quantity is 1 to 1000/],
+      [{ sku: 'a', quantity: 1001 }, /a quantity is 1 to 1000/],
+      [{ sku: 7 }, /a string is expected/],
+    ] as const) {
+      const { status, error } = (await cart('max', body)) as { status: number; error: { message: string } };
+      assert.equal(status, 400);
+      assert.match(error.message, message);
+    }
+    await cart('max', { sku: 'a', quantity: 1000 });
+    assert.deepEqual(await cart('max', { sku: 'a' }), {
+      status: 400,
+      ...(refusal('cart_full', 'a cart has 1000 of an item at most') as object),
+    });
+    for (let i = 1; i < 100; i++) await cart('max', { sku: `s${i}` });
+    assert.deepEqual(await cart('max', { sku: 's100' }), {
+      status: 400,
+      ...(refusal('cart_full', 'a cart has 100 items at most') as object),
+    });
+    assert.equal(((await cart('')) as { status: number }).status, 404);
+  });
+
+  test('loses nothing when many add at once', async () => {
+    const busy = await startWorkerServer({ executors: 2 });
+    try {
+      await busy.deploy('cart', await readCompiled('cart'), { kv: ['carts:rw'] });
+      const http = { method: 'POST', path: '/ada', query: '', headers: [] };
+      const adding = Array.from({ length: 200 }, (_, i) =>
+        busy.invoke('cart', Buffer.from(`{"sku":"s${i % 5}","quantity":2}`), { http }),
+      );
+      await Promise.all(adding);
+      const { body } = await busy.invoke('cart', new Uint8Array(0), { http });
+      const kept = JSON.parse(new TextDecoder().decode(body)) as { items: { sku: string; quantity: number }[] };
+      assert.deepEqual(new Set(kept.items.map(({ quantity }) => quantity)), new Set([80]));
+      assert.equal(kept.items.length, 5);
+    } finally {
+      await busy.stop();
+    }
+  });
+});
+
 describe('fan-out', () => {
   test('joins what the parts answer, in their order', async () => {
     const type = 'text/plain; charset=utf-8';

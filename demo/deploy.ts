@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import { compileSource } from '../src/functions/compile.ts';
+import { parseKvRight } from '../src/functions/kv-rights.ts';
 import { moduleVersion } from '../src/functions/store.ts';
 import { storeError, writeDurably } from '../src/functions/store-files.ts';
 import type { WorkerServer } from '../src/server/types.ts';
@@ -19,7 +20,11 @@ export const DEMO_FUNCTIONS: readonly string[] = [
   'tax',
   'shipping',
   'fan-out',
+  'cart',
 ];
+
+/** The key spaces that they may use. */
+const KV: Readonly<Record<string, readonly string[]>> = { cart: ['carts:rw'] };
 
 const FOLDER = import.meta.dirname;
 const ROOT = join(FOLDER, '..');
@@ -59,8 +64,20 @@ export async function deployDemo(server: WorkerServer, options: DemoOptions = {}
   if (missing.size === 0) return;
   // Before they are deployed: whenever the process ends, those that are the demo's are known to be.
   if (dataFolder !== undefined) await addVersions(dataFolder, versions, missing);
-  for (const [name, module] of missing) await server.deploy(name, module);
+  await createSpaces(server, dataFolder !== undefined);
+  for (const [name, module] of missing) await server.deploy(name, module, { kv: KV[name] ?? [] });
   report(`deployed ${[...missing.keys()].join(', ')}`);
+}
+
+/** Those that are there stay as they are. */
+async function createSpaces(server: WorkerServer, durable: boolean): Promise<void> {
+  const there = (await server.kv.spaces()).map(({ name }) => name);
+  const used = new Set(
+    Object.values(KV)
+      .flat()
+      .map((entry) => parseKvRight(entry).space),
+  );
+  for (const name of used) if (!there.includes(name)) await server.kv.create(name, { durable });
 }
 
 /** A record that is missing or damaged says nothing: then nothing is the demo's. */

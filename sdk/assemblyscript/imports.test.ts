@@ -38,6 +38,8 @@ test('functions import what they use', async () => {
     ['start, waitAll', "waitAll([start('a')]).length", ['start', 'wait', 'wait_all']],
     ['sleep, time', '(sleep(1), time())', ['sleep']],
     ['fetch', "fetch('http://a').status", ['fetch']],
+    ['Space', "Space.open('a').add('b')", []],
+    ['Space', "Space.open('a').sync()", ['kv_sync']],
   ] as const) {
     await writeFile(
       file,
