@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { JordError } from '../errors.ts';
@@ -57,6 +60,37 @@ test('connections are spread over orchestrators, which all know what is deployed
   for (const { accepted } of orchestrators) assert.ok(accepted > 0, 'both have had some');
   await worker.remove('echo-0');
   for (let i = 0; i < 10; i++) assert.match(await post(`${gateway.url}/fn/echo-0`, ''), /^404 /);
+});
+
+test('keys that are put through any of them are there through all of them', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'jord-orchestrators-'));
+  t.after(async () => rmSync(folder, { recursive: true, force: true }));
+  const { gateway } = await start(t, { dataFolder: folder });
+  const ask = async (method: string, path: string, body?: string): Promise<string> => {
+    const headers = { connection: 'close' };
+    const response = await fetch(`${gateway.url}/kv${path}`, { method, headers, body: body ?? null });
+    return `${response.status} ${await response.text()}`;
+  };
+  for (const kind of ['{"durable":true}', '{}']) {
+    assert.match(await ask('PUT', '/s', kind), /^201 /);
+    const added = Array.from({ length: 40 }, () => ask('POST', '/s/keys/n/add', '1'));
+    const sums = (await Promise.all(added)).map((answer) => Number(/^200 (\d+)\n$/.exec(answer)?.[1]));
+    assert.deepEqual(
+      sums.sort((a, b) => a - b),
+      Array.from({ length: 40 }, (_, i) => i + 1),
+    );
+    const lines = Array.from({ length: 500 }, (_, i) => `{"key":"k${i}","value":"${i}"}\n`).join('');
+    const imports = Array.from({ length: 8 }, () => ask('POST', '/s/import', lines));
+    for (const answer of await Promise.all(imports)) assert.match(answer, /^200 .*"imported": 500/s);
+    const exports = await Promise.all(Array.from({ length: 8 }, () => ask('GET', '/s/export')));
+    assert.equal(new Set(exports).size, 1);
+    assert.equal(exports[0]?.split('\n').length, 502);
+    for (const answer of await Promise.all(Array.from({ length: 8 }, () => ask('GET', '/s')))) {
+      assert.match(answer, /^200 .*"keys": 501,/s);
+    }
+    assert.match(await ask('DELETE', '/s'), /^204 /);
+    for (let i = 0; i < 8; i++) assert.match(await ask('GET', '/s/keys/k1'), /^404 .*KV_SPACE_UNKNOWN/s);
+  }
 });
 
 test('all of them are ready when the server is', async (t) => {
