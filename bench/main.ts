@@ -9,6 +9,7 @@ const EXPERIMENTS: Readonly<Record<string, () => Promise<{ readonly experiment: 
   dispatch: () => import('./dispatch.ts'),
   http: () => import('./http.ts'),
   overload: () => import('./overload.ts'),
+  kv: () => import('./kv.ts'),
 };
 
 async function help(): Promise<string> {

@@ -1,6 +1,6 @@
 ;; A function that asks the key-value store the same again and again, and says how long that took.
 ;;
-;; Request: i32 what, i32 rounds, i32 bytes of a value, i32 keys. Response: f64, the ms in which it asked.
+;; Request: i32 what (below), i32 rounds, i32 bytes of a value, i32 keys. Response: f64, the ms in which it asked.
 ;; Space 65536 is the first that its deployment names. Keys are 16 bytes, the last 4 of which count.
 (module
   (import "jord" "argbuf_new" (func $argbuf_new (param i32) (result i32)))
