@@ -104,7 +104,8 @@ function readItem(json: JsonReader): Item {
 }
 
 function write(items: Item[]): ArgBuf {
-  const out = new JsonWriter();
+  // What is put takes the memory that was asked for first.
+  const out = new JsonWriter(64 * (items.length + 1));
   out.beginObject().key('items').beginArray();
   for (let i = 0; i < items.length; i++) {
     out.beginObject();

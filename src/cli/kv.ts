@@ -153,7 +153,7 @@ export async function put(space: string, key: string, options: PutOptions): Prom
   }
   const version = await clientOf(options).put(space, keyOf(key, options), value, options);
   if (options.json === true) printJson({ version });
-  else printLine(`Put ${printable(key)}, version ${version}.`);
+  else printLine(`Put ${printable(key)}: ${formatBytes(value.length)}, version ${version}.`);
 }
 
 export async function remove(space: string, keys: readonly string[], options: DeleteOptions): Promise<void> {

@@ -215,6 +215,7 @@ test('counters', async (t) => {
   const posted = await request('POST', '/kv/s/keys/ada', { body: 'x' });
   assert.equal(code(posted), '405 METHOD_NOT_ALLOWED');
   assert.match(String(posted.json['detail']), /A value is set with PUT/);
+  assert.equal(posted.headers.allow, 'GET, PUT, DELETE, HEAD, OPTIONS');
 });
 
 interface Page {

@@ -56,9 +56,9 @@ export function kvRoutes(app: FastifyInstance, worker: WorkerServer, access: Acc
     PUT: operation((request, reply) => put(kv, request, reply), { bodyLimit: VALUE_BODY }),
     DELETE: operation((request, reply) => remove(kv, request, reply)),
     POST: operation((request, reply) => add(kv, request, reply), {
-      before: (request) => {
+      before: (request, reply) => {
         before(request);
-        checkAdds(request);
+        checkAdds(request, reply);
       },
       bodyLimit: JSON_BODY,
     }),
@@ -181,8 +181,11 @@ async function add(kv: Kv, request: FastifyRequest, reply: FastifyReply): Promis
   return sendText(reply.header('content-type', 'text/plain; charset=utf-8'), `${sum}\n`);
 }
 
-function checkAdds(request: FastifyRequest): void {
+/** Who posts a value means to put it. */
+function checkAdds(request: FastifyRequest, reply: FastifyReply): void {
   if (endsWith(request, ADD)) return;
+  const allow = ['GET', 'PUT', 'DELETE', 'HEAD', 'OPTIONS'];
+  reply.header('allow', allow.join(', '));
   const message = 'A value is set with PUT. POST is for adding to a counter, at /kv/<space>/keys/<key>/add.';
-  throw new JordError('METHOD_NOT_ALLOWED', message, { allow: ['GET', 'PUT', 'DELETE', 'HEAD', 'OPTIONS'] });
+  throw new JordError('METHOD_NOT_ALLOWED', message, { allow });
 }

@@ -91,10 +91,20 @@ export function encodePercent(bytes: Uint8Array): string {
   return text;
 }
 
-/** Bytes as members of JSON: `{ key }` with text where they are UTF-8, otherwise `{ keyBase64 }`. */
+/** Longer ones are no text to look at, and escapes could double them. */
+const TEXT_BYTES_MAX = 16 * 1024 * 1024;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
+const CONTROL_CHARACTERS = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/;
+
+/**
+ * Bytes as a member of JSON: `{ key }` where they are text, which is UTF-8 without control characters other than tabs and line ends,
+ * otherwise `{ keyBase64 }`.
+ */
 export function textOrBase64(name: string, bytes: Uint8Array): Readonly<Record<string, string>> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return isUtf8(buffer) ? { [name]: buffer.toString() } : { [`${name}Base64`]: buffer.toString('base64') };
+  const text = buffer.length <= TEXT_BYTES_MAX && isUtf8(buffer) ? buffer.toString() : undefined;
+  if (text !== undefined && !CONTROL_CHARACTERS.test(text)) return { [name]: text };
+  return { [`${name}Base64`]: buffer.toString('base64') };
 }
 
 /** The version as an entity tag. */

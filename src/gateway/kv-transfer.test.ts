@@ -68,6 +68,29 @@ test('an export of more than a page, by prefix, with what is left until keys exp
   assert.equal((await send(gateway, { path: '/kv/s/export?limit=1' })).json['code'], 'BAD_OPTION');
 });
 
+test('text is exported as text, and what would be mostly escapes in base64', async (t) => {
+  const { gateway, kv } = await start(t);
+  const large = Buffer.alloc(64 * 2 ** 20, 0x0a);
+  for (const [key, value] of [
+    ['a', '{"b": "ä\\n"}\n\t\r\n'],
+    ['counter', '\x05\0\0\0\0\0\0\0'],
+    ['esc\x1b', ''],
+  ] as const) {
+    await kv.put('s', Buffer.from(key), Buffer.from(value));
+  }
+  await kv.put('s', Buffer.from('large'), large);
+  const { body } = await send(gateway, { path: '/kv/s/export' });
+  const lines = body.toString().trimEnd().split('\n');
+  assert.deepEqual(lines.slice(0, 3), [
+    '{"key":"a","value":"{\\"b\\": \\"ä\\\\n\\"}\\n\\t\\r\\n"}',
+    '{"key":"counter","valueBase64":"BQAAAAAAAAA="}',
+    '{"keyBase64":"ZXNjGw==","value":""}',
+  ]);
+  assert.match(lines[3]?.slice(0, 40) ?? '', /^\{"key":"large","valueBase64":"Cgo/);
+  assert.deepEqual((await importInto(gateway, 't', body)).json, { imported: 4 });
+  assert.ok(large.equals(kv.get('t', Buffer.from('large'))?.value ?? Buffer.alloc(0)));
+});
+
 test('an export that cannot go on breaks the connection, so that nobody takes it for the whole', async (t) => {
   const { gateway, kv } = await start(t);
   for (let i = 0; i < 300; i++) await kv.put('s', Buffer.from(`k${i}`), Buffer.alloc(10_000));

@@ -9,7 +9,7 @@ export type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 export interface Operation {
   readonly handler: Handler;
   /** Runs before the body is read; throws to refuse. */
-  readonly before?: (request: FastifyRequest) => void;
+  readonly before?: (request: FastifyRequest, reply: FastifyReply) => void;
   /** For an operation whose body may have another size than that of an invocation. */
   readonly bodyLimit?: BodyLimit;
 }
@@ -25,7 +25,9 @@ export function resource(app: FastifyInstance, url: string, operations: Partial<
       url,
       handler,
       ...(bodyLimit === undefined ? {} : { bodyLimit: bodyLimit.limitBytes, config: { bodyLimit } }),
-      ...(before === undefined ? {} : { onRequest: async (request: FastifyRequest) => before(request) }),
+      ...(before === undefined
+        ? {}
+        : { onRequest: async (request: FastifyRequest, reply: FastifyReply) => before(request, reply) }),
     });
   }
   const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'];
