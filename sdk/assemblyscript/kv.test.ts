@@ -1,6 +1,8 @@
 /** Functions that keep something. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
+import { compileSource } from '../../src/functions/compile.ts';
 import { startTestServer } from './sdk.fixture.ts';
 
 const functions = await startTestServer(['kv'], { kv: ['own:rw', 'other:ro'] });
@@ -118,6 +120,7 @@ describe('Space', () => {
   test('a space that may only be read', async () => {
     await kv.put('other', bytes('a'), bytes('there'));
     assert.equal(await call('/other?a'), 'there NOT_ALLOWED true NOT_ALLOWED');
+    await assert.rejects(call('/other-add?n'), /allows to read the space other only \(--kv other:rw\): status 44/);
   });
 
   test('a space that the deployment does not name', async () => {
@@ -125,6 +128,12 @@ describe('Space', () => {
     assert.equal(await call('/open?own'), 'own');
     for (const name of ['secret', 'none', '', 'own ']) assert.equal(await call(`/open?${name}`), 'null');
     await assert.rejects(call('/stop?secret'), /does not name the space secret \(--kv secret:rw\): status 44/);
+    const module = await compileSource(join(import.meta.dirname, 'testing', 'kv.ts'));
+    await assert.rejects(functions.server.deploy('bare', module), {
+      code: 'MODULE_INIT_FAILED',
+      message:
+        /^bare failed while it was initialised: unreachable: the deployment does not name the space own \(--kv own:rw\)/,
+    });
   });
 });
 

@@ -65,14 +65,14 @@ export class FaultReporter {
       return this.isCancelled(base) ? invocationCancelled(loaded.name) : deadlinePassed(loaded.name);
     try {
       const fault = classifyFault(loaded.name, error, this.header(base), loaded.memoryLimit);
-      return fault === undefined ? undefined : this.#withLastWords(fault, base);
+      return fault === undefined ? undefined : this.withLastWords(fault, base);
     } catch {
       return stackExhausted(loaded.name, []);
     }
   }
 
   /** A function that gives up says why in its log, then traps; the trap alone says nothing. */
-  #withLastWords(fault: Fault, base: number): Fault {
+  withLastWords(fault: Fault, base: number): Fault {
     const { pd, message } = this.#lastError;
     if (fault.details.fault !== 'trap' || pd !== this.#privLib.pdHandle(base)) return fault;
     return { ...fault, details: { ...fault.details, reason: `${fault.details.reason}: ${message}` } };

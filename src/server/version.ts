@@ -282,7 +282,7 @@ function runInitialisers(
   } catch (error) {
     const fault = classifyFault(name, error, executor.faults.header(base), memoryLimitOf(layout));
     if (fault === undefined) throw error;
-    throw initFailed(name, fault);
+    throw initFailed(name, executor.faults.withLastWords(fault, base));
   } finally {
     privLib.callAbort(base, hostBase);
   }

@@ -168,7 +168,11 @@ export class Space {
   }
 
   private refuse(operation: string, status: i32): void {
-    refused(`${operation} of the space ${this.spaceName}`, status);
+    const what =
+      status == Status.NOT_ALLOWED
+        ? `the deployment allows to read the space ${this.spaceName} only (--kv ${this.spaceName}:rw)`
+        : `${operation} of the space ${this.spaceName}`;
+    refused(what, status);
   }
 }
 

@@ -34,6 +34,7 @@ export function handle(request: Request): Response {
   if (path == '/walk') return walk();
   if (path == '/sync') return Response.text(statusName(own.sync()));
   if (path == '/other') return other(key);
+  if (path == '/other-add') return Response.text(Space.open('other').add(key).toString());
   if (path == '/open') return open(key);
   if (path == '/stop') return Response.text(Space.open(key).name);
   if (path == '/held') return held(key);
