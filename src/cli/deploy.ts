@@ -5,10 +5,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { formatBytes } from '../bytes.ts';
 import { JordError } from '../errors.ts';
 import type { Runtime } from '../functions/compile.ts';
+import { parseKvRight } from '../functions/kv-rights.ts';
 import { checkFunctionName, isFunctionName } from '../functions/name.ts';
 import type { FunctionInfo } from '../server/types.ts';
 import { Client } from './client.ts';
 import { readInput } from './input.ts';
+import { KvClient } from './kv-client.ts';
 import type { ServerOptions } from './options.ts';
 import { printJson, printLine } from './output.ts';
 
@@ -29,6 +31,7 @@ export async function deploy(path: string, options: DeployCommandOptions): Promi
   const module = await readModule(path, options.runtime);
   const client = new Client(options);
   const before = await find(client, name);
+  const newSpaces = await spacesToCreate(client, options.kv ?? []);
   const info = await client.deploy(name, module, {
     memory_limit_bytes: options.memoryLimit,
     deadline_ms: options.deadlineMs,
@@ -43,6 +46,7 @@ export async function deploy(path: string, options: DeployCommandOptions): Promi
   printLine(
     `${whatWasDone(before, info)}, version ${info.version.slice(0, 12)}: ${formatBytes(info.sizeBytes)}, ready in ${info.deployMs.toFixed(1)} ms.`,
   );
+  for (const space of newSpaces) printLine(`The key space ${space} is new: it is empty, and in memory.`);
   printLine(`Try:  curl --data 'world' ${client.invocationUrl(name)}`);
 }
 
@@ -53,6 +57,13 @@ async function find(client: Client, name: string): Promise<FunctionInfo | undefi
     if (error instanceof JordError && error.code === 'FUNCTION_UNKNOWN') return undefined;
     throw error;
   }
+}
+
+/** A misspelt name makes a space that nobody wants. */
+async function spacesToCreate(client: Client, kv: readonly string[]): Promise<readonly string[]> {
+  if (kv.length === 0) return [];
+  const there = (await new KvClient(client).spaces()).map(({ name }) => name);
+  return kv.map((entry) => parseKvRight(entry).space).filter((space) => !there.includes(space));
 }
 
 function whatWasDone(before: FunctionInfo | undefined, info: FunctionInfo): string {

@@ -7,6 +7,7 @@ import { serve } from '../gateway/gateway.fixture.ts';
 import type { MemoryKv } from '../gateway/memory-kv.fixture.ts';
 import { EMPTY_MODULE, MemoryWorker } from '../gateway/memory-worker.fixture.ts';
 import { jord, type Run, type RunOptions } from './cli.fixture.ts';
+import { run as runInside } from './program.ts';
 
 interface Started {
   readonly kv: MemoryKv;
@@ -14,6 +15,8 @@ interface Started {
   /** `jord kv …` */
   readonly kvRun: (parameters: readonly string[], options?: RunOptions) => Promise<Run>;
   readonly run: (parameters: readonly string[], options?: RunOptions) => Promise<Run>;
+  /** What `jord kv …` says when it fails with this exit code. Without a process of its own, since that takes a while. */
+  readonly failure: (exitCode: number, ...parameters: readonly string[]) => Promise<string>;
 }
 
 async function start(t: TestContext, token?: string): Promise<Started> {
@@ -23,7 +26,16 @@ async function start(t: TestContext, token?: string): Promise<Started> {
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const run = (parameters: readonly string[], options: RunOptions = {}): Promise<Run> =>
     jord(parameters, { ...options, env: { JORD_URL: url, ...options.env } });
-  return { kv: worker.kv, folder, run, kvRun: (parameters, options) => run(['kv', ...parameters], options) };
+  const failure = async (exitCode: number, ...parameters: readonly string[]): Promise<string> => {
+    let stderr = '';
+    const code = await runInside(['kv', ...parameters, '--server', url], (text) => {
+      stderr += text;
+    });
+    assert.equal(code, exitCode, `${parameters.join(' ')}: ${stderr}`);
+    return stderr;
+  };
+  const kvRun: Started['kvRun'] = (parameters, options) => run(['kv', ...parameters], options);
+  return { kv: worker.kv, folder, run, kvRun, failure };
 }
 
 function ok({ code, stdout, stderr }: Run): string {
@@ -38,7 +50,7 @@ function value(kv: MemoryKv, space: string, key: string): string | undefined {
 }
 
 test('spaces: create, change, list, look at, drop', async (t) => {
-  const { kvRun } = await start(t);
+  const { folder, kvRun, failure } = await start(t);
   assert.match(ok(await kvRun(['spaces'])), /^There is no space\. Create one with/);
   const parameters = ['create', 'carts', '--durable', '--keys-max', '1000', '--bytes-max', '64MiB'];
   assert.equal(ok(await kvRun(parameters)), 'Created carts: durable, 1000 keys, 64 MiB.\n');
@@ -54,25 +66,24 @@ test('spaces: create, change, list, look at, drop', async (t) => {
   const one = ok(await kvRun(['spaces', 'carts']));
   assert.match(one, /^kind +durable\nkeys +0\nbytes +0 B of 64 MiB\ngets +0\n/m);
   assert.match(one, /^on disk +all$/m);
-  const differs = await kvRun(['create', 'carts', '--cache']);
-  assert.deepEqual([differs.code, differs.stdout], [3, '']);
+  await failure(3, 'create', 'carts', '--cache');
   assert.equal(ok(await kvRun(['drop', 'carts', 'pages'])), 'Dropped carts.\nDropped pages.\n');
+  const nothing = join(folder, 'nothing');
+  writeFileSync(nothing, '');
   for (const command of [
     ['spaces', 'carts'],
     ['drop', 'carts'],
     ['get', 'carts', 'a'],
     ['list', 'carts'],
     ['export', 'carts'],
-    ['import', 'carts'],
+    ['import', 'carts', nothing],
   ]) {
-    const { code, stdout, stderr } = await kvRun(command);
-    assert.deepEqual([code, stdout], [4, ''], command.join(' '));
-    assert.match(stderr, /^jord: There is no space "carts".*`jord kv spaces` shows/, command.join(' '));
+    assert.match(await failure(4, ...command), /^jord: There is no space "carts".*`jord kv spaces` shows/);
   }
 });
 
 test('put from everywhere, get as it is, delete', async (t) => {
-  const { kv, folder, kvRun } = await start(t);
+  const { kv, folder, kvRun, failure } = await start(t);
   await kv.create('s');
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
   const file = join(folder, 'value');
@@ -92,24 +103,19 @@ test('put from everywhere, get as it is, delete', async (t) => {
   assert.ok(Number(info['ttlMs']) > 1000);
   assert.equal(ok(await kvRun(['delete', 's', 'a', 'b'])), 'Deleted a.\nDeleted b.\n');
   for (const command of ['get', 'delete']) {
-    const { code, stdout, stderr } = await kvRun([command, 's', 'a']);
-    assert.deepEqual([code, stdout], [4, '']);
-    assert.match(stderr, /^jord: The space "s" has no such key\.\n$/);
+    assert.match(await failure(4, command, 's', 'a'), /^jord: The space "s" has no such key\.\n$/);
   }
-  const long = await kvRun(['put', 's', 'k'.repeat(1025), '-d', '']);
-  assert.equal(long.code, 2);
+  await failure(2, 'put', 's', 'k'.repeat(1025), '-d', '');
 });
 
 test('put and delete only what is expected to be there', async (t) => {
-  const { kv, kvRun } = await start(t);
+  const { kv, kvRun, failure } = await start(t);
   await kv.create('s');
   ok(await kvRun(['put', 's', 'a', '-d', '1', '--if-absent']));
-  const taken = await kvRun(['put', 's', 'a', '-d', '2', '--if-absent']);
-  assert.deepEqual([taken.code, taken.stdout], [3, '']);
-  assert.match(taken.stderr, /^jord: The key has another version/);
+  assert.match(await failure(3, 'put', 's', 'a', '-d', '2', '--if-absent'), /^jord: The key has another version/);
   ok(await kvRun(['put', 's', 'a', '-d', '2', '--if-version', '65536']));
-  assert.equal((await kvRun(['put', 's', 'a', '-d', '3', '--if-version', '65536'])).code, 3);
-  assert.equal((await kvRun(['delete', 's', 'a', '--if-version', '65536'])).code, 3);
+  await failure(3, 'put', 's', 'a', '-d', '3', '--if-version', '65536');
+  await failure(3, 'delete', 's', 'a', '--if-version', '65536');
   ok(await kvRun(['delete', 's', 'a', '--if-version', '65537']));
 });
 
@@ -124,13 +130,13 @@ test('keys that are no text', async (t) => {
 });
 
 test('counters', async (t) => {
-  const { kv, kvRun } = await start(t);
+  const { kv, kvRun, failure } = await start(t);
   await kv.create('s');
   assert.equal(ok(await kvRun(['add', 's', 'n'])), '1\n');
   assert.equal(ok(await kvRun(['add', 's', 'n', '41'])), '42\n');
   assert.equal(ok(await kvRun(['add', 's', 'n', '-50'])), '-8\n');
   await kv.put('s', Buffer.from('text'), Buffer.from('x'));
-  assert.equal((await kvRun(['add', 's', 'text'])).code, 3);
+  await failure(3, 'add', 's', 'text');
 });
 
 test('list: a table, page after page, and what is left out', async (t) => {
@@ -158,7 +164,7 @@ test('list: a table, page after page, and what is left out', async (t) => {
 });
 
 test('export and import, through files and pipes', async (t) => {
-  const { kv, folder, kvRun } = await start(t);
+  const { kv, folder, kvRun, failure } = await start(t);
   await kv.create('s');
   await kv.create('t');
   for (let i = 0; i < 500; i++) await kv.put('s', Buffer.from(`k${i}`), Buffer.from(`v${i}`));
@@ -171,12 +177,10 @@ test('export and import, through files and pipes', async (t) => {
   assert.equal(ok(await kvRun(['import', 't'], { stdin: '{"key":"one","value":"1"}' })), 'Imported 1 key into t.\n');
   assert.equal(ok(await kvRun(['export', 't', '--prefix', 'one'])), '{"key":"one","value":"1"}\n');
   assert.equal(ok(await kvRun(['import', 't'], { stdin: '' })), 'Imported 0 keys into t.\n');
-  const missing = await kvRun(['import', 't', join(folder, 'missing')]);
-  assert.equal(missing.code, 2);
-  assert.match(missing.stderr, /^jord: Cannot read .*missing: there is no such file\.\n$/);
-  const nowhere = await kvRun(['export', 's', join(folder, 'no', 'folder')]);
-  assert.equal(nowhere.code, 2);
-  assert.match(nowhere.stderr, /^jord: Cannot write .*: there is no such folder\.\n$/);
+  const missing = await failure(2, 'import', 't', join(folder, 'missing'));
+  assert.match(missing, /^jord: Cannot read .*missing: there is no such file\.\n$/);
+  const nowhere = await failure(2, 'export', 's', join(folder, 'no', 'folder'));
+  assert.match(nowhere, /^jord: Cannot write .*: there is no such folder\.\n$/);
 });
 
 test('import: a wrong line is named as that of the file, however many parts are sent before', async (t) => {
@@ -203,11 +207,13 @@ test('a token is needed for all of it', async (t) => {
 });
 
 test('deploy with key spaces', async (t) => {
-  const { folder, run } = await start(t);
+  const { kv, folder, run } = await start(t);
+  await kv.create('carts');
   const file = join(folder, 'cart.wasm');
   writeFileSync(file, EMPTY_MODULE);
   const spaces = ['--kv', 'carts:rw', '--kv', 'catalog:ro'];
-  assert.match(ok(await run(['deploy', file, ...spaces])), /^Deployed cart, /);
+  const deployed = ok(await run(['deploy', file, ...spaces]));
+  assert.match(deployed, /^Deployed cart, .*\nThe key space catalog is new: it is empty, and in memory\.\nTry: /);
   assert.match(ok(await run(['inspect', 'cart'])), /^key spaces +carts:rw, catalog:ro$/m);
   assert.match(ok(await run(['deploy', file, ...spaces])), /^Deployed cart again, unchanged/);
   assert.match(ok(await run(['deploy', file, '--kv', 'carts:ro'])), /^Replaced cart, /);

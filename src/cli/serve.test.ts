@@ -197,3 +197,26 @@ test('--demo: the command that it prints works, once it prints it', async (t) =>
   assert.match(await response.text(), /world/);
   assert.equal(await server.stop(), 0);
 });
+
+test('what is put into a durable space is there again after a kill, and a space in memory is empty', async (t) => {
+  const folder = temporaryFolder(t);
+  const first = await startServe(t, ['--data', folder]);
+  const env = { JORD_URL: first.url };
+  const kv = async (...parameters: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await jord(['kv', ...parameters], { env });
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  await kv('create', 'carts', '--durable', '--keys-max', '10');
+  await kv('create', 'pages');
+  for (const space of ['carts', 'pages']) await kv('put', space, 'ada', '-d', 'lamp');
+  const before = await kv('get', 'carts', 'ada', '--json');
+  assert.equal(await first.stop('SIGKILL'), null);
+
+  const second = await startServe(t, ['--data', folder]);
+  env.JORD_URL = second.url;
+  assert.equal(await kv('get', 'carts', 'ada'), 'lamp');
+  assert.equal(await kv('get', 'carts', 'ada', '--json'), before);
+  assert.match(await kv('spaces'), /^carts +durable +1 +256 B +10 keys +none\npages +memory +0 /m);
+  assert.equal(await second.stop(), 0);
+});

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
-import { type Answer, type Sent, send, serve } from './gateway.fixture.ts';
+import { type Answer, type Sent, send, serve, until } from './gateway.fixture.ts';
 import { encodePercent } from './kv-text.ts';
 import { MemoryWorker } from './memory-worker.fixture.ts';
 
@@ -187,6 +187,17 @@ test('keys as people write them', async (t) => {
     assert.equal((await request('PUT', `/kv/s/keys/${path}`, { body: path })).status, 204, path);
     assert.equal(stored(key), path, path);
   }
+});
+
+test('the access log has URLs as they were sent', async (t) => {
+  const worker = new MemoryWorker();
+  await worker.kv.create('s');
+  const urls: unknown[] = [];
+  const gateway = await serve(t, worker, { accessLog: true, log: ({ fields }) => urls.push(fields['url']) });
+  const paths = ['/kv/s/keys/%FF%2F?x', '/kv/s/keys?prefix=%41', '/fn/a%20b'];
+  for (const path of paths) await send(gateway, { path });
+  await until('all are logged', () => urls.length === paths.length);
+  assert.deepEqual(urls, paths);
 });
 
 test('counters', async (t) => {
