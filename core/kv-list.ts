@@ -1,6 +1,7 @@
 /**
  * Lists keys in order, a page at a time. A page is no picture of one moment: the lock of the index is held for some keys, then
  * given back, so that nobody waits long. A key that is there all the time is listed once, one that comes or goes meanwhile perhaps.
+ * That there are more keys may be said of expired ones, too, where the page is as good as full.
  */
 import { reserveStack } from './address-space';
 import { translate } from './arg-buf';
@@ -31,11 +32,11 @@ import {
   VTE_WRITE_END,
 } from './layout';
 import { BAD_PARAMETER, BAD_POINTER, KV_BAD_KEY, KV_NO_SUCH_SPACE, STALE_PD } from './status';
-import { failed, mapVma, mayAsk, vmaUnmap, vteOf } from './vma-table';
+import { checkDeadline, failed, mapVma, mayAsk, vmaUnmap, vteOf } from './vma-table';
 
 /** How many keys are listed with the lock held. */
 const KEYS_AT_ONCE: u32 = 16;
-/** Enough to pass over all keys that there can be. */
+/** Enough to pass over all keys that there can be at once. */
 const ROUNDS_MAX: u32 = 1 << 21;
 
 /**
@@ -53,6 +54,7 @@ export function kvList(
   asker: u32,
 ): u32 {
   if (!mayAsk(asker)) return STALE_PD;
+  checkDeadline(asker);
   const binding = bindingOf(handle, KV_MAY_READ, asker);
   if (failed(binding)) return binding;
   if (limit - 1 >= <u32>KV_PAGE_KEYS_MAX) return BAD_PARAMETER;
@@ -63,7 +65,7 @@ export function kvList(
   const page = mapVma(asker, KV_PAGE_BYTES_MAX);
   if (failed(page)) return page;
   reserveStack();
-  const end = fillPage(binding, prefixAt, prefixLength, afterAt, afterLength, limit, page, load<u32>(asker, HOME_EXECUTOR));
+  const end = fillPage(binding, prefixAt, prefixLength, afterAt, afterLength, limit, page, asker);
   if (failed(end)) {
     vmaUnmap(page, asker);
     return end;
@@ -84,19 +86,21 @@ function fillPage(
   afterLength: u32,
   limit: u32,
   page: u32,
-  executor: u32,
+  asker: u32,
 ): u32 {
   const space = spaceOf(binding);
+  const executor = load<u32>(asker, HOME_EXECUTOR);
   store<u32>(page, 0, PAGE_COUNT);
   store<u32>(page, 0, PAGE_MORE);
   let at = page + PAGE_FIRST;
-  // The last key that was listed, or the one to begin behind.
+  // The last key that was passed, or the one to begin behind.
   let last = after;
   let lastLength = afterLength;
   let changes: u32 = 0;
   let entry: u32 = 0;
   let isFirst = true;
   for (let round: u32 = 0; round < ROUNDS_MAX; round++) {
+    checkDeadline(asker);
     lockIndex(space, executor);
     if (!lives(binding)) {
       unlockIndex(space);
@@ -107,13 +111,15 @@ function fillPage(
       entry = seek(space, prefix, prefixLength, last, lastLength);
     }
     isFirst = false;
+    let skipped: u32 = 0;
     for (let i: u32 = 0; i < KEYS_AT_ONCE && entry != 0; i++) {
       if (!hasPrefix(entry, prefix, prefixLength)) {
         entry = 0;
         break;
       }
       const length = <u32>load<u16>(entry, ENTRY_KEY_LENGTH);
-      if (!isExpired(entry)) {
+      if (isExpired(entry)) skipped = entry;
+      else {
         const next = at + ((PAGE_KEY + length + 7) & ~7);
         if (load<u32>(page, PAGE_COUNT) == limit || next > page + KV_PAGE_BYTES_MAX) {
           store<u32>(page, 1, PAGE_MORE);
@@ -121,6 +127,7 @@ function fillPage(
           return at;
         }
         writeKey(at, entry, length, next);
+        skipped = 0;
         last = at + PAGE_KEY;
         lastLength = length;
         at = next;
@@ -129,9 +136,20 @@ function fillPage(
       entry = indexNext(entry);
     }
     changes = load<u32>(space, SPACE_INDEX_CHANGES);
+    if (entry != 0 && skipped != 0) {
+      // Where many keys have expired, they are passed but once: behind what is listed is room to note how far.
+      lastLength = load<u16>(skipped, ENTRY_KEY_LENGTH);
+      last = at + PAGE_KEY;
+      if (last + lastLength > page + KV_PAGE_BYTES_MAX) {
+        unlockIndex(space);
+        break;
+      }
+      memory.copy(last, keyOf(skipped), lastLength);
+    }
     unlockIndex(space);
-    if (entry == 0) break;
+    if (entry == 0) return at;
   }
+  store<u32>(page, 1, PAGE_MORE);
   return at;
 }
 

@@ -142,6 +142,7 @@ export function unlockStripe(stripe: u32): void {
   unlockAt(stripe + STRIPE_LOCK);
 }
 
+/** `executor` as for `lock`; 0 where the lock of a stripe is held already, since a trap would leave that taken for ever. */
 // @ts-ignore: decorator
 @inline
 export function lockIndex(space: u32, executor: u32): void {
@@ -154,7 +155,10 @@ export function unlockIndex(space: u32): void {
   unlockAt(space + SPACE_INDEX_LOCK);
 }
 
-/** For `executorDoom`: takes and gives back each lock, so that nobody who is doomed holds one. */
+/**
+ * For `executorDoom`: takes and gives back each lock, so that nobody who is doomed holds one. Stripes first: who held one may still
+ * have taken the index inside of it.
+ */
 export function passLocks(): void {
   for (let i: u32 = 0; i < <u32>SPACES_MAX; i++) {
     const space = SPACE_TABLE + i * SPACE_SIZE;

@@ -49,7 +49,8 @@ import {
 import { evictOne } from './kv-sweep';
 import { isLarger, makeTable, replaceTable } from './kv-table';
 import {
-  ENTRY_DIRTY_NEXT,
+  CONTROL_KV_BYTES,
+  CONTROL_KV_BYTES_MAX,
   ENTRY_EXPIRES_MS,
   ENTRY_HASH,
   ENTRY_HEIGHT,
@@ -65,9 +66,10 @@ import {
   KV_VALUE_BYTES_MAX,
   OWNER_STORE,
   PERMISSION_READ,
+  SPACE_BYTES,
+  SPACE_BYTES_MAX,
   SPACE_EXPIRATIONS,
   SPACE_SEED,
-  STRIPE_BUCKETS,
   STRIPE_DELETES,
   STRIPE_GETS,
   STRIPE_HITS,
@@ -93,15 +95,19 @@ import {
   STALE_PD,
   TOO_LARGE,
 } from './status';
-import { failed, isShared, mapVma, mayAsk, ownVte, sizeOf, vmaUnmap, vteAtStart, vteOf } from './vma-table';
+import { checkDeadline, classShiftOf, failed, isShared, mapVma, mayAsk, ownVte, sizeOf, vmaUnmap, vteAtStart, vteOf } from './vma-table';
 
 /** `expected` of a change: the key may have any version, or none. */
 const ANY: i64 = -1;
 const ABSENT: i64 = 0;
-/** What `insert` returns when it has not, and another try makes sense. No version, and no status. */
+// What `replace` and `insert` return when they have not: no versions, and no statuses.
+/** Another try makes sense: the key has got a value meanwhile, or lost it. */
 const AGAIN: i64 = -1;
+/** Space or store have as much as they may. */
+const NO_ROOM: i64 = -2;
 /** Others change the same key at the same time, or a cache makes room key by key. */
-const TRIES_MAX: u32 = 1 << 16;
+const TRIES_MAX: u32 = 1 << 20;
+const RANDOM_STEP: u32 = 0x9e37_79b9;
 /** 285,000 years. */
 const TTL_MS_MAX: i64 = 1 << 53;
 const COUNTER_BYTES: u32 = 8;
@@ -248,15 +254,34 @@ function put(
   const space = spaceOf(binding);
   const hash = hashOf(key, keyLength, load<u64>(space, SPACE_SEED));
   for (let tries: u32 = 0; tries < TRIES_MAX; tries++) {
-    const replaced = replace(binding, hash, key, keyLength, vte, expected, expiresMs, version, asker);
-    if (replaced != AGAIN) return replaced;
-    const inserted = insert(binding, hash, key, keyLength, vte, expected, expiresMs, version, asker);
-    if (inserted != AGAIN) return inserted;
+    let result = replace(binding, hash, key, keyLength, vte, expected, expiresMs, version, asker);
+    if (result == AGAIN) result = insert(binding, hash, key, keyLength, vte, expected, expiresMs, version, asker);
+    if (result >= 0) return result;
+    // Looks elsewhere each time, so that what goes for a large value is of all stripes.
+    const random = hash + tries * RANDOM_STEP;
+    if (result == NO_ROOM && !makeRoom(binding, random, sizeOf(vte) + entrySize(hash, keyLength), asker)) return KV_FULL;
+    // One large value can need the room of very many keys.
+    checkDeadline(asker);
   }
   return KV_FULL;
 }
 
-/** Where the key has a value. AGAIN where it has none. One function, and quick. */
+/**
+ * Takes a key out of a cache, for a key and its value that count so many bytes together. False where the space is no cache, has
+ * no key, or would not have the room without any other key either.
+ */
+function makeRoom(binding: u32, random: u32, bytes: u32, asker: u32): bool {
+  const space = spaceOf(binding);
+  if (!isCache(space)) return false;
+  const bytesMax = load<u32>(space, SPACE_BYTES_MAX);
+  if (bytesMax != 0 && bytes > bytesMax) return false;
+  // Others change both meanwhile.
+  const others = max<i64>(<i64>atomic.load<u32>(CONTROL_KV_BYTES) - <i64>atomic.load<u32>(space, SPACE_BYTES), 0);
+  if (others + bytes > <i64>load<u32>(CONTROL_KV_BYTES_MAX)) return false;
+  return evictOne(binding, random, load<u32>(asker, HOME_EXECUTOR));
+}
+
+/** Where the key has a value. AGAIN where it has none, NO_ROOM. One function, and quick. */
 // @ts-ignore: decorator
 @inline
 function replace(
@@ -291,14 +316,15 @@ function replace(
   }
   if (!exchangeBytes(space, sizeOf(old), sizeOf(vte))) {
     unlockStripe(stripe);
-    return isCache(space) && evictOne(binding, hash, executor) ? AGAIN : KV_FULL;
+    return NO_ROOM;
   }
   if (wasExpired) atomic.add<u64>(space, 1, SPACE_EXPIRATIONS);
   const result = accept(space, stripe, entry, vte, expiresMs, version, asker);
   const isFull = dropValue(old, executor);
   unlockStripe(stripe);
-  if (isFull) spill(executor);
+  // Before any call: one that finds no stack, or the end of the thread, would leave the writer asleep.
   wakeWriter(space);
+  if (isFull) spill(executor);
   return result;
 }
 
@@ -325,7 +351,7 @@ function accept(space: u32, stripe: u32, entry: u32, vte: u32, expiresMs: u64, v
   return given;
 }
 
-/** Where the key has no value. AGAIN where it has got one meanwhile, or a cache has made room. */
+/** Where the key has no value. AGAIN where it has got one meanwhile, NO_ROOM. */
 function insert(
   binding: u32,
   hash: u32,
@@ -342,29 +368,37 @@ function insert(
   const space = spaceOf(binding);
   const stripe = stripeOf(space, hash);
   const executor = load<u32>(asker, HOME_EXECUTOR);
-  const made = makeEntry(hash, key, keyLength, asker);
-  if (failed(made)) return made == CLASS_EXHAUSTED ? KV_FULL : made;
   const table = makeTable(stripe, asker);
+  if (table != 0 && failed(table)) return statusOfMap(table);
+  const made = makeEntry(hash, key, keyLength, asker);
+  if (failed(made)) {
+    if (table != 0) vmaUnmap(table, asker);
+    return statusOfMap(made);
+  }
   lockStripe(stripe, executor);
-  const entry = placeFor(binding, stripe, hash, key, keyLength, made, vte, table);
+  const entry = placeFor(binding, stripe, hash, key, keyLength, made, vte);
   let isFull = false;
   let result: i64 = entry;
   if (!failed(entry)) {
     if (entry == made) isFull = addEntry(stripe, made, table, executor, asker);
     result = accept(space, stripe, entry, vte, expiresMs, version, asker);
-    lockIndex(space, executor);
+    lockIndex(space, 0);
     indexInsert(space, entry);
     unlockIndex(space);
   }
   unlockStripe(stripe);
+  wakeWriter(space);
   // What was not needed is still the asker's.
   if (entry != made) vmaUnmap(made, asker);
   if (table != 0 && !failed(ownVte(asker, table))) vmaUnmap(table, asker);
   if (isFull) spill(executor);
-  if (result == KV_FULL && isCache(space) && evictOne(binding, hash, executor)) return AGAIN;
-  if (result == OK) return AGAIN;
-  wakeWriter(space);
-  return result;
+  if (result == KV_FULL) return NO_ROOM;
+  return result == OK ? AGAIN : result;
+}
+
+/** What `mapVma` says, where the VMA is for the store: none of this class is left for it. */
+function statusOfMap(status: u32): u32 {
+  return status == CLASS_EXHAUSTED ? KV_FULL : status;
 }
 
 /**
@@ -379,13 +413,10 @@ function placeFor(
   keyLength: u32,
   made: u32,
   vte: u32,
-  table: u32,
 ): u32 {
   if (!lives(binding)) return KV_NO_SUCH_SPACE;
   const found = findEntry(stripe, hash, key, keyLength);
   if (found != 0 && load<u32>(found, ENTRY_VALUE) != 0) return OK;
-  // No memory for the first table.
-  if (load<u32>(stripe, STRIPE_BUCKETS) == 0 && table == 0) return KV_FULL;
   const bytes = sizeOf(vte) + (found == 0 ? sizeOf(vteOf(made)) : 0);
   if (!charge(spaceOf(binding), 1, bytes)) return KV_FULL;
   return found == 0 ? made : found;
@@ -403,10 +434,21 @@ function addEntry(stripe: u32, made: u32, table: u32, executor: u32, asker: u32)
   return isFull;
 }
 
+// @ts-ignore: decorator
+@inline
+function entryLength(height: u32, keyLength: u32): u32 {
+  return ENTRY_TOWER + (height << 2) + keyLength;
+}
+
+/** What the entry of a key counts as. */
+function entrySize(hash: u32, keyLength: u32): u32 {
+  return 1 << classShiftOf(entryLength(indexHeight(hash), keyLength));
+}
+
 /** A new entry, the asker's as yet. Returns its address, or what `mapVma` says. */
 function makeEntry(hash: u32, key: u32, keyLength: u32, asker: u32): u32 {
   const height = indexHeight(hash);
-  const entry = mapVma(asker, ENTRY_TOWER + (height << 2) + keyLength);
+  const entry = mapVma(asker, entryLength(height, keyLength));
   if (failed(entry)) return entry;
   memory.fill(entry, 0, ENTRY_TOWER + (height << 2));
   store<u32>(entry, hash, ENTRY_HASH);
@@ -448,8 +490,8 @@ export function kvDelete(handle: u32, key: u32, keyLength: u32, expected: i64, a
     }
   }
   unlockStripe(stripe);
-  if (isFull) spill(executor);
   wakeWriter(space);
+  if (isFull) spill(executor);
   return result;
 }
 
@@ -541,7 +583,7 @@ function addInPlace(binding: u32, hash: u32, key: u32, keyLength: u32, delta: i6
 /** With a value of its own, where the key has none, or somebody reads the one that it has. KV_CONFLICT: that is so no more. */
 function addAnew(binding: u32, hash: u32, key: u32, keyLength: u32, delta: i64, to: u32, asker: u32): u32 {
   const value = mapVma(asker, COUNTER_BYTES);
-  if (failed(value)) return value == CLASS_EXHAUSTED ? KV_FULL : value;
+  if (failed(value)) return statusOfMap(value);
   const space = spaceOf(binding);
   const stripe = stripeOf(space, hash);
   lockStripe(stripe, load<u32>(asker, HOME_EXECUTOR));

@@ -53,6 +53,8 @@ const BUCKETS_AT_ONCE: u32 = 64;
 const SAMPLE: u32 = 64;
 /** Of a stripe, so that several are looked at. */
 const SAMPLE_OF_STRIPE: u32 = 16;
+/** Entries without a value are passed over, as far as this. */
+const LOOKED_AT_MAX: u32 = 256;
 const CHAIN_MAX: u32 = 1 << 24;
 
 /**
@@ -67,7 +69,6 @@ export function kvSweep(handle: u32, steps: u32, asker: u32): u32 {
   const space = spaceOf(binding);
   let removed: u32 = 0;
   for (let i: u32 = 0; i < steps && load<u32>(space, SPACE_EXPIRING) != 0; i++) removed += sweepSome(space, asker);
-  if (removed != 0) wakeWriter(space);
   return removed;
 }
 
@@ -92,6 +93,7 @@ function sweepSome(space: u32, asker: u32): u32 {
     }
   }
   unlockStripe(stripe);
+  if (removed != 0) wakeWriter(space);
   if (isFull) spill(executor);
   if (removed != 0) atomic.add<u64>(space, removed, SPACE_EXPIRATIONS);
   store<u32>(space, end < buckets ? end : 0, SPACE_SWEEP_BUCKET);
@@ -130,12 +132,14 @@ export function evictOne(binding: u32, random: u32, executor: u32): bool {
 function oldestOf(stripe: u32, random: u32): u32 {
   const mask = load<u32>(stripe, STRIPE_MASK);
   let seen: u32 = 0;
+  let lookedAt: u32 = 0;
   let oldest: u32 = 0;
-  for (let i: u32 = 0; i <= mask && seen < SAMPLE_OF_STRIPE; i++) {
+  for (let i: u32 = 0; i <= mask && seen < SAMPLE_OF_STRIPE && lookedAt < LOOKED_AT_MAX; i++) {
     let entry = load<u32>(load<u32>(stripe, STRIPE_BUCKETS) + (((random + i) & mask) << 2));
     for (; entry != 0 && seen < SAMPLE_OF_STRIPE; entry = load<u32>(entry, ENTRY_NEXT)) {
-      seen++;
+      lookedAt++;
       if (load<u32>(entry, ENTRY_VALUE) == 0) continue;
+      seen++;
       if (oldest == 0 || load<u64>(entry, ENTRY_USED) < load<u64>(oldest, ENTRY_USED)) oldest = entry;
     }
   }
@@ -147,10 +151,10 @@ function evictOldest(binding: u32, stripe: u32, random: u32, executor: u32): boo
   lockStripe(stripe, executor);
   const entry = lives(binding) && load<u32>(stripe, STRIPE_COUNT) != 0 ? oldestOf(stripe, random) : 0;
   const isFull = entry != 0 && removeKey(space, stripe, entry, executor);
-  unlockStripe(stripe);
-  if (isFull) spill(executor);
   if (entry != 0) atomic.add<u64>(space, 1, SPACE_EVICTIONS);
+  unlockStripe(stripe);
   wakeWriter(space);
+  if (isFull) spill(executor);
   // Where others were quicker, there is room now.
   return true;
 }

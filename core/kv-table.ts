@@ -16,8 +16,8 @@ const BUCKETS_MAX: u32 = 1 << (CLASS_SHIFT_MAX - 2);
 const CHAIN_MAX: u32 = 1 << 24;
 
 /**
- * A larger table, all zero, where a stripe needs one for another entry: a VMA of the asker's. 0 where it needs none, or there is
- * no memory. The lock is not held: what is read here may be so no more.
+ * A larger table, all zero, where a stripe needs one for another entry: a VMA of the asker's. 0 where it needs none, or can do
+ * without; what `mapVma` says where it has none yet. The lock is not held: what is read here may be so no more.
  */
 export function makeTable(stripe: u32, asker: u32): u32 {
   const isThere = load<u32>(stripe, STRIPE_BUCKETS) != 0;
@@ -25,7 +25,7 @@ export function makeTable(stripe: u32, asker: u32): u32 {
   if (isThere && (load<u32>(stripe, STRIPE_COUNT) < buckets || buckets >= BUCKETS_MAX)) return 0;
   const bytes = (isThere ? buckets * 2 : BUCKETS_MIN) << 2;
   const table = mapVma(asker, bytes);
-  if (failed(table)) return 0;
+  if (failed(table)) return isThere ? 0 : table;
   memory.fill(table, 0, bytes);
   return table;
 }

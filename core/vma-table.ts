@@ -107,7 +107,7 @@ function interrupted(asker: u32): void {
 
 // @ts-ignore: decorator
 @inline
-function classShiftOf(length: u32): u32 {
+export function classShiftOf(length: u32): u32 {
   return length <= 1 << CLASS_SHIFT_MIN ? CLASS_SHIFT_MIN : 32 - clz<u32>(length - 1);
 }
 
