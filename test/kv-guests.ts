@@ -1,10 +1,6 @@
 /** A function that does with a key of one space what its request says, and returns what came of it as a word. */
-import type { LocalWorkerServer } from '../src/server/worker-server.ts';
-import { answer, guest, words, wordsOf } from './guests.ts';
-
-/** What the first word of a request says; the second one is the key, the third a value. */
-export const OPERATIONS = { open: 0, put: 1, putAndSync: 2, get: 3, sync: 4, add: 5, delete: 6 } as const;
-export type Operation = keyof typeof OPERATIONS;
+import { answer, guest } from './guests.ts';
+import { OPERATIONS } from './kv-requests.ts';
 
 const NAME_AT = 256;
 const RESULT_AT = 512;
@@ -49,25 +45,4 @@ export function kvGuest(space: string, canSync = true): Uint8Array {
   const locals =
     '(local $operation i32) (local $space i32) (local $result i32) (local $value i32) (local $version i64)';
   return guest(body, { locals, more: `(data (i32.const ${NAME_AT}) "${space}")` });
-}
-
-/** What a function of this module answers. */
-export async function ask(
-  server: LocalWorkerServer,
-  name: string,
-  operation: Operation,
-  key = 0,
-  value = 0,
-): Promise<number> {
-  const [result = -1] = wordsOf(await server.invoke(name, request(operation, key, value)));
-  return result;
-}
-
-export function request(operation: Operation, key = 0, value = 0): Uint8Array {
-  return words(OPERATIONS[operation], key, value);
-}
-
-/** The key as it is seen from outside. */
-export function keyBytes(key: number): Uint8Array {
-  return words(key);
 }

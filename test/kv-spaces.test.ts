@@ -9,7 +9,8 @@ import { type ErrorCode, JordError } from '../src/errors.ts';
 import type { KvSpaceOptions } from '../src/server/kv/types.ts';
 import { type LocalWorkerServer, startWorkerServer } from '../src/server/worker-server.ts';
 import { ECHO, guest } from './guests.ts';
-import { ask, keyBytes, kvGuest } from './kv-guests.ts';
+import { kvGuest } from './kv-guests.ts';
+import { ask, keyBytes } from './kv-requests.ts';
 import { jordError, startObserved } from './observed-server.ts';
 
 function temporaryFolder(t: TestContext): string {

@@ -11,7 +11,8 @@ import { Cancellation } from '../src/server/types.ts';
 import type { WorkerServerOptions } from '../src/server/worker-server.ts';
 import { assertQuiet, eventually } from './census.ts';
 import { ECHO, words, wordsOf } from './guests.ts';
-import { ask, keyBytes, kvGuest, request } from './kv-guests.ts';
+import { kvGuest } from './kv-guests.ts';
+import { ask, keyBytes, request } from './kv-requests.ts';
 import { jordError, type ObservedServer, startObserved } from './observed-server.ts';
 
 const TIMEOUT = { timeout: 60_000 };
