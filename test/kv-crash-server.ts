@@ -12,12 +12,26 @@ import { ask, keyBytes } from './kv-requests.ts';
 
 const [folder = '', firstText = ''] = process.argv.slice(2);
 const first = Number(firstText);
+const pause = new Int32Array(new SharedArrayBuffer(4));
 
 const server = await startWorkerServer({ executors: 1, dataFolder: folder, log: ({ message }) => say('log', message) });
 const { kv } = server;
 
 function say(...words: readonly (string | number | bigint)[]): void {
-  writeSync(1, `${words.join(' ')}\n`);
+  let line = Buffer.from(`${words.join(' ')}\n`);
+  while (line.length > 0) line = line.subarray(writeSome(line));
+}
+
+/** Whole lines, and at once: a stream would lose those that it has not written when the process is killed. */
+function writeSome(bytes: Uint8Array): number {
+  try {
+    return writeSync(1, bytes);
+  } catch (error) {
+    // The parent does not read as fast.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+    Atomics.wait(pause, 0, 0, 1);
+    return 0;
+  }
 }
 
 /** Every second write is a few KiB long, so that a kill falls into the midst of a write. */

@@ -223,7 +223,6 @@ export class LocalWorkerServer implements WorkerServer {
   async start(): Promise<void> {
     await this.#clock.start();
     await this.#spaces.restore();
-    await this.#disk?.start();
     this.#sweeper.start();
     await this.restore();
     await this.#threads.start();

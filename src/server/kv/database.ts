@@ -204,7 +204,7 @@ export class KvDatabase {
   }
 
   close(): void {
-    this.#database.close();
+    if (this.#database.isOpen) this.#database.close();
   }
 }
 

@@ -1,5 +1,6 @@
 /** The disk under the key-value store, as the main thread has it: what is there at the start, and the thread that writes. */
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { SPACE_DIRTY_BYTES, SPACE_SIZE, SPACE_TABLE, SPACE_VERSION } from '../../../core/layout.ts';
@@ -37,7 +38,7 @@ export interface Restored {
 
 type Answer = (result: number, error: string | undefined) => void;
 
-/** One for a worker server with a data folder. */
+/** One for a worker server with a data folder. The file and the thread are made when there is the first space. */
 export class KvDisk {
   readonly #addressSpace: AddressSpace;
   readonly #privLib: PrivLib;
@@ -52,7 +53,8 @@ export class KvDisk {
   readonly #bound = new Map<string, BoundSpace>();
   readonly #answers = new Map<number, Answer>();
   #lastId = 0;
-  #worker: Worker | undefined;
+  #started: Promise<Worker> | undefined;
+  #hasEnded = false;
   #isStopping = false;
 
   constructor(
@@ -73,9 +75,10 @@ export class KvDisk {
     this.#bigWords = new BigUint64Array(addressSpace.memory.buffer, 0, 2 ** 28);
   }
 
-  /** Throws STORE_UNUSABLE; so does what reads the entries. */
-  restore(): Restored {
+  /** Undefined where there is no file yet. Throws STORE_UNUSABLE; so does what reads the entries. */
+  restore(): Restored | undefined {
     const path = join(this.#folder, DATABASE_FILE);
+    if (!existsSync(path)) return undefined;
     const database = new KvDatabase(this.#folder);
     const checked = <T>(operation: () => T): T => {
       try {
@@ -105,8 +108,17 @@ export class KvDisk {
     });
   }
 
-  /** Starts the thread; it keeps no process alive. Throws STORE_UNUSABLE. */
-  async start(): Promise<void> {
+  /** Starts the thread, unless it runs; it keeps no process alive. Throws STORE_UNUSABLE. */
+  start(): Promise<Worker> {
+    this.#started ??= this.#begin().catch((error: unknown) => {
+      // The next one who asks tries again.
+      this.#started = undefined;
+      throw error;
+    });
+    return this.#started;
+  }
+
+  async #begin(): Promise<Worker> {
     const workerData: WriterData = {
       addressSpace: this.#addressSpace,
       folder: this.#folder,
@@ -117,12 +129,11 @@ export class KvDisk {
     // Options of the process, such as --input-type, are not for the worker's file.
     const worker = new Worker(new URL('./writer-worker.ts', import.meta.url), { execArgv: [], workerData });
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
+    let isReady = false;
     worker.on('message', (message: FromWriter) => {
       if (message.kind === 'ready') resolve();
-      else if (message.kind === 'failed') {
-        this.#isStopping = true;
-        reject(new JordError('STORE_UNUSABLE', message.message, message.details));
-      } else this.#take(message);
+      else if (message.kind === 'failed') reject(new JordError('STORE_UNUSABLE', message.message, message.details));
+      else this.#take(message);
     });
     worker.on('error', (error: unknown) => {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -130,11 +141,12 @@ export class KvDisk {
     });
     worker.on('exit', () => {
       reject(new JordError('INTERNAL', 'The writer of the key-value store has ended while it was started.'));
-      this.#ended();
+      if (isReady) this.#ended();
     });
     await ready;
-    this.#worker = worker;
+    isReady = true;
     worker.unref();
+    return worker;
   }
 
   #take(message: Exclude<FromWriter, { kind: 'ready' | 'failed' }>): void {
@@ -149,7 +161,7 @@ export class KvDisk {
 
   /** The thread has ended. Where nobody has asked for that, nothing is written any more until the server is started again. */
   #ended(): void {
-    this.#worker = undefined;
+    this.#hasEnded = true;
     Atomics.store(this.#shared, SHARED_ENDED, 1);
     for (const answer of this.#answers.values()) answer(0, 'the writer has ended');
     this.#answers.clear();
@@ -160,15 +172,15 @@ export class KvDisk {
     this.#log({ level: 'error', function: '', message });
   }
 
-  #ask(request: WriterRequest): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const worker = this.#worker;
-    if (worker === undefined) return Promise.reject(new Error('the writer has ended'));
+  async #ask(request: WriterRequest): Promise<number> {
+    const worker = await this.start();
+    if (this.#hasEnded) throw new Error('the writer has ended');
     const id = ++this.#lastId;
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
     // What is asked for is to be answered, also in a program that has nothing else to do.
     worker.ref();
     this.#answers.set(id, (result, error) => {
-      if (this.#answers.size <= 1) worker.unref();
+      if (this.#answers.size === 0) worker.unref();
       if (error === undefined) resolve(result);
       else reject(new Error(error));
     });
@@ -189,8 +201,8 @@ export class KvDisk {
   bind({ name, index, isDurable }: FoundSpace): void {
     const space = { id: this.#ids.get(name) ?? 0, name, index, isDurable };
     this.#bound.set(name, space);
-    // Before the start the thread gets it as it begins. A space that it does not hear of, it need not.
-    if (this.#worker !== undefined) this.#ask({ kind: 'bind', space }).catch(() => {});
+    // Before the start: the thread gets it as it begins. After its end it need not.
+    if (this.#started !== undefined) this.#ask({ kind: 'bind', space }).catch(() => {});
   }
 
   /** Nothing of a space is on disk when this returns. Throws KV_DISK_FAILED. */
@@ -215,8 +227,8 @@ export class KvDisk {
 
   /** Writes what there is, and ends the thread. What the disk refuses is lost, and said in the log. */
   async stop(): Promise<void> {
-    const worker = this.#worker;
-    if (worker === undefined) return;
+    const worker = await this.#started;
+    if (worker === undefined || this.#hasEnded) return;
     this.#isStopping = true;
     const exited = once(worker, 'exit');
     try {
@@ -241,6 +253,7 @@ export class KvDisk {
 }
 
 function diskFailed(space: string, error: unknown): JordError {
+  if (error instanceof JordError) return error;
   const reason = error instanceof Error ? error.message : String(error);
   const message = `The disk does not take the settings of the space "${space}": ${reason}.`;
   return new JordError('KV_DISK_FAILED', message, { space });

@@ -59,6 +59,7 @@ export class KvSpaces {
       restored.close();
     }
     this.#privLib.kvSetLimit(this.#bytesMax);
+    if (restored.spaces.length > 0) await this.#disk?.start();
   }
 
   async #restoreSpace(space: StoredSpace, entries: Iterable<StoredEntry>): Promise<void> {
