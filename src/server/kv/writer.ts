@@ -47,6 +47,9 @@ interface Taken {
   readonly value: number;
 }
 
+/** What it needs of the database. */
+export type WritableDatabase = Pick<KvDatabase, 'transaction' | 'put' | 'delete' | 'setVersion'>;
+
 /** What the writer says of the disk. */
 export type DiskReport = (level: 'info' | 'error', message: string) => void;
 
@@ -56,7 +59,7 @@ export class KvWriter {
   readonly #bigWords: BigUint64Array;
   readonly #bytes: Uint8Array;
   readonly #shared: Int32Array;
-  readonly #database: KvDatabase;
+  readonly #database: WritableDatabase;
   readonly #report: DiskReport;
   /** By index. */
   readonly #spaces = new Map<number, BoundSpace>();
@@ -64,7 +67,7 @@ export class KvWriter {
   #failures = 0;
   #retryAtMs = 0;
 
-  constructor(addressSpace: AddressSpace, shared: Int32Array, database: KvDatabase, report: DiskReport) {
+  constructor(addressSpace: AddressSpace, shared: Int32Array, database: WritableDatabase, report: DiskReport) {
     const { buffer } = addressSpace.memory;
     this.#privLib = instantiatePrivLib(addressSpace);
     this.#words = new Int32Array(buffer, 0, 2 ** 29);
