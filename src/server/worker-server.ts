@@ -402,7 +402,7 @@ export class LocalWorkerServer implements WorkerServer {
 
   /** Deployed functions, with the spaces that they name. */
   #users(): { readonly name: string; readonly kv: readonly string[] }[] {
-    return [...this.#functions].sort().map(([name, { version }]) => ({ name, kv: version.kv }));
+    return this.list().map(({ name, kv }) => ({ name, kv }));
   }
 
   async #dropSpace(space: string): Promise<void> {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { SPACE_DIRTY_BYTES, SPACE_SIZE, SPACE_TABLE, SPACE_VERSION } from '../../../core/layout.ts';
+import { SPACE_DIRTY_BYTES, SPACE_FAILED, SPACE_SIZE, SPACE_TABLE, SPACE_VERSION } from '../../../core/layout.ts';
 import { JordError } from '../../errors.ts';
 import type { AddressSpace, PrivLib } from '../privlib.ts';
 import type { LogRecord } from '../types.ts';
@@ -165,11 +165,20 @@ export class KvDisk {
     Atomics.store(this.#shared, SHARED_ENDED, 1);
     for (const answer of this.#answers.values()) answer(0, 'the writer has ended');
     this.#answers.clear();
+    if (!this.#isStopping) this.#refuseAll();
     this.wake();
     if (this.#isStopping) return;
     const message =
       'the writer of the key-value store has ended: durable spaces take nothing until the server is restarted';
     this.#log({ level: 'error', function: '', message });
+  }
+
+  /** For those who wait, and those who would change something. */
+  #refuseAll(): void {
+    for (const { index, isDurable } of this.#bound.values()) {
+      const address = SPACE_TABLE + index * SPACE_SIZE;
+      if (isDurable) Atomics.store(this.#words, (address + SPACE_FAILED) >>> 2, 1);
+    }
   }
 
   async #ask(request: WriterRequest): Promise<number> {

@@ -118,22 +118,26 @@ class Scene {
   }
 }
 
-const KEYS = Array.from({ length: 40 }, (_, i) => `key${i}`);
+/** So many that some share a stripe. */
+const KEYS = Array.from({ length: 300 }, (_, i) => `key${i}`);
 /** A key, and how long its value is; 0: it is deleted. */
 type Change = readonly [key: string, length: number];
 const change: fc.Arbitrary<Change> = fc.tuple(fc.constantFrom(...KEYS), fc.nat(40));
 
 test('whatever fails and whoever writes meanwhile, what is said to be on disk is there', () => {
   const round = fc.record({
+    /** Of all keys, where it is not 0; then of some. */
+    all: fc.nat(5),
     before: fc.array(change, { maxLength: 60 }),
     meanwhile: fc.array(change, { maxLength: 20 }),
-    failsAt: fc.option(fc.nat(50), { nil: Number.POSITIVE_INFINITY }),
+    failsAt: fc.option(fc.nat(300), { nil: Number.POSITIVE_INFINITY }),
   });
   fc.assert(
     fc.property(fc.array(round, { minLength: 1, maxLength: 6 }), (rounds) => {
       const scene = new Scene();
       const { disk, writer, f } = scene;
-      for (const { before, meanwhile, failsAt } of rounds) {
+      for (const { all, before, meanwhile, failsAt } of rounds) {
+        if (all !== 0) for (const key of KEYS) scene.change([key, all]);
         for (const each of before) scene.change(each);
         const durable = scene.durable;
         const upTo = scene.version;
