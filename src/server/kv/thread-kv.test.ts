@@ -96,7 +96,9 @@ test('keys expire, are swept, and free their memory', async () => {
   assert.deepEqual(keysOf(kv.list('short').keys), ['k0', 'stays']);
   for (let tries = 0; (await kv.space('short')).keys > 2 && tries < 100; tries++) await delay(50);
   const { keys, expirations } = await kv.space('short');
-  assert.deepEqual([keys, expirations], [2, 1999]);
+  assert.equal(keys, 2);
+  // On a slow machine k0 has expired before it is put again.
+  assert.ok(expirations === 1999 || expirations === 2000, `${expirations}`);
 });
 
 test('pages list each key once, in the order of bytes', async () => {
