@@ -6,7 +6,7 @@ import path from 'node:path';
 
 const root = path.join(import.meta.dirname, '..');
 const parts = process.argv.slice(2);
-const files = globSync('{src,core,sdk,demo,bench,test,scripts}/**/*.test.ts', { cwd: root })
+const files = globSync('{src,core,sdk,demo,apps,bench,test,scripts}/**/*.test.ts', { cwd: root })
   .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
   .sort();
 if (files.length === 0) {
