@@ -32,6 +32,12 @@ export class ByteWriter {
     return this;
   }
 
+  i32(value: number): this {
+    const at = this.#grow(4);
+    this.#view.setInt32(at, value, true);
+    return this;
+  }
+
   i64(value: bigint): this {
     const at = this.#grow(8);
     this.#view.setBigInt64(at, value, true);

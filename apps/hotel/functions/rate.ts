@@ -3,8 +3,8 @@
  * dates is left out.
  *
  * The space `hotel-rates` has a value for each hotel, whose key is its number in four bytes: 0 u32 plans · 4 u32 first day ·
- * 16 each plan: its name in four letters, u32 kind of room, u32 least nights, u32 0 · 64 for each plan, NIGHTS_KNOWN times,
- * u32 price of a night in cents.
+ * 16 each plan: its name in four letters, u32 kind of room,
+ * u32 least nights, u32 0 · 64 for each plan, NIGHTS_KNOWN times, u32 price of a night in cents.
  */
 import { ArgBuf, Request, Response, Space, View } from 'jord';
 import { NIGHTS_KNOWN, OFFER_SIZE, STAY_SIZE } from './shared/wire';
