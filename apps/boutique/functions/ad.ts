@@ -10,8 +10,10 @@ import { AD_HEADER } from './shared/wire';
 
 const OTHERS: u32 = 2;
 
+const space = Space.open('boutique-ads');
+
 export function handle(request: Request): Response {
-  const ads = Space.open('boutique-ads').get('ads');
+  const ads = space.get('ads');
   if (ads == null) throw new Error('the ads are not loaded');
   const out = new TextWriter(1024);
   const categories = request.slice(AD_HEADER);

@@ -11,13 +11,14 @@ const QUANTITY_MAX: u32 = 1000;
 
 const QUANTITY: i32 = 12;
 
+const carts = Space.open('boutique-carts');
+
 export function handle(request: Request): Response {
-  const carts = Space.open('boutique-carts');
   const session = request.slice(CART_HEADER);
   const what = request.load<u32>(0);
-  if (what == CartRequest.GET) return get(carts, session);
-  if (what == CartRequest.ADD) return outcome(add(carts, session, request.slice(4, 4 + LINE_SIZE).pointer));
-  return outcome(empty(carts, session));
+  if (what == CartRequest.GET) return get(session);
+  if (what == CartRequest.ADD) return outcome(add(session, request.slice(4, 4 + LINE_SIZE).pointer));
+  return outcome(empty(session));
 }
 
 function outcome(outcome: u32): Response {
@@ -26,13 +27,13 @@ function outcome(outcome: u32): Response {
   return new Response(message);
 }
 
-function get(carts: Space, session: View): Response {
+function get(session: View): Response {
   const cart = carts.getBytes(session);
   return cart == null ? Response.empty() : new Response(ArgBuf.copy(cart));
 }
 
 /** Adds the quantity of a line to that of the same product, or behind the others. */
-function add(carts: Space, session: View, line: usize): u32 {
+function add(session: View, line: usize): u32 {
   while (true) {
     const cart = carts.getBytes(session);
     const length = cart == null ? 0 : cart.length;
@@ -61,7 +62,7 @@ function offsetOf(cart: View, line: usize): i32 {
   return offset;
 }
 
-function empty(carts: Space, session: View): u32 {
+function empty(session: View): u32 {
   const status = carts.deleteBytes(session);
   if (status != Status.OK && status != Status.KV_NO_SUCH_KEY) {
     throw new Error('the cart cannot be emptied: ' + statusName(status));

@@ -14,20 +14,21 @@ const TABLE: i32 = 8;
 /** The zeros at the end of the texts are enough for this. */
 const TEXT_LENGTH_MAX: i32 = 64;
 
+const catalog = Space.open('boutique-catalog');
+
 const found = new StaticArray<u32>(PAGE_SIZE);
 
 export function handle(request: Request): Response {
-  const space = Space.open('boutique-catalog');
-  const products = valueOf(space, 'products');
+  const products = valueOf('products');
   const what = request.load<u32>(0);
   if (what == CatalogRequest.GET) return get(products, request);
   if (what == CatalogRequest.LIST) return list(products, request.load<u32>(4));
-  if (what == CatalogRequest.SEARCH) return search(space, products, request.slice(4));
+  if (what == CatalogRequest.SEARCH) return search(products, request.slice(4));
   return ids(products);
 }
 
-function valueOf(space: Space, key: string): Value {
-  const value = space.get(key);
+function valueOf(key: string): Value {
+  const value = catalog.get(key);
   if (value == null) throw new Error('the catalog is not loaded');
   return value;
 }
@@ -100,8 +101,8 @@ function ids(products: View): Response {
 }
 
 /** Capital letters of ASCII are as small ones. A text that is empty or too long is nowhere. */
-function search(space: Space, products: View, text: View): Response {
-  const texts = valueOf(space, 'search');
+function search(products: View, text: View): Response {
+  const texts = valueOf('search');
   const count = texts.load<u32>(0);
   if (text.isEmpty || text.length > TEXT_LENGTH_MAX) return answer(products, 0, 0);
   const sought = memory.data(TEXT_LENGTH_MAX);

@@ -7,10 +7,12 @@
 import { ArgBuf, Request, Response, Space, View } from 'jord';
 import { CONVERT_SIZE, CurrencyRequest, Money, NANOS_PER_UNIT, Outcome, UNITS_MAX } from './shared/wire';
 
+const space = Space.open('boutique-currency');
+
 const ENTRY_SIZE: usize = 16;
 
 export function handle(request: Request): Response {
-  const rates = Space.open('boutique-currency').get('rates');
+  const rates = space.get('rates');
   if (rates == null) throw new Error('the rates are not loaded');
   return request.load<u32>(0) == CurrencyRequest.CONVERT ? convert(rates, request) : supported(rates);
 }

@@ -9,6 +9,8 @@ import { writeMoney } from './shared/money-text';
 import * as templates from './shared/templates';
 import { ID_LENGTH, LINE_SIZE, Money, Order } from './shared/wire';
 
+const outbox = Space.open('boutique-outbox');
+
 const TO = utf8(templates.MAIL_TO);
 const SUBJECT = utf8(templates.MAIL_SUBJECT);
 const GREETING = utf8(templates.MAIL_GREETING);
@@ -43,7 +45,7 @@ export function handle(order: Request): Response {
   out.bytes(TOTAL);
   writeMoney(out, Money.read(order, Order.TOTAL));
   writeAddress(out.bytes(ADDRESS), order);
-  const stored = Space.open('boutique-outbox').putBytes(id, out.bytes(END).argbuf(), -1, KEPT_MS);
+  const stored = outbox.putBytes(id, out.bytes(END).argbuf(), -1, KEPT_MS);
   if (stored < 65536) throw new Error('the mail cannot be kept: ' + statusName(<i32>stored));
   return new Response(order);
 }

@@ -10,15 +10,15 @@ import { Attraction, Place, Wish } from './shared/wire';
 
 const POINT_SIZE: u32 = 24;
 
+const space = Space.open('hotel-attractions');
+
 export function handle(request: Request): Response {
-  const space = Space.open('hotel-attractions');
   const number = request.load<u32>(0);
-  const hotels = valueOf(space, 'hotels');
+  const hotels = valueOf('hotels');
   if (number == 0 || number > hotels.load<u32>(0)) return Response.empty();
   const point = hotels.pointer + 8 + <usize>((number - 1) * POINT_SIZE);
   const what = request.load<u32>(4);
   const places = valueOf(
-    space,
     what == Attraction.RESTAURANTS ? 'restaurants' : what == Attraction.MUSEUMS ? 'museums' : 'cinemas',
   );
   const search = new Search(places);
@@ -26,7 +26,7 @@ export function handle(request: Request): Response {
   return answer(search, places);
 }
 
-function valueOf(space: Space, key: string): Value {
+function valueOf(key: string): Value {
   const value = space.get(key);
   if (value == null) throw new Error('the attractions are not loaded');
   return value;

@@ -3,8 +3,10 @@ import { ArgBuf, Request, Response, Space } from 'jord';
 import { Search } from './shared/tree';
 import { Wish } from './shared/wire';
 
+const space = Space.open('hotel-geo');
+
 export function handle(request: Request): Response {
-  const tree = Space.open('hotel-geo').get('hotels');
+  const tree = space.get('hotels');
   if (tree == null) throw new Error('the hotels are not loaded');
   const search = new Search(tree);
   search.around(request.load<f64>(0), request.load<f64>(8), Wish.NEAR);

@@ -4,8 +4,9 @@ import { OFFER_SIZE } from './shared/wire';
 
 const HEADER: i32 = 8;
 
+const space = Space.open('hotel-profiles');
+
 export function handle(request: Request): Response {
-  const space = Space.open('hotel-profiles');
   const profiles: Value[] = [];
   const offers: i32[] = [];
   let length = 0;

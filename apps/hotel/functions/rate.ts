@@ -13,10 +13,11 @@ const PLANS: usize = 16;
 const PLAN_SIZE: usize = 16;
 const PRICES: usize = 64;
 
+const rates = Space.open('hotel-rates');
+
 export function handle(request: Request): Response {
   const arrival = request.load<u32>(0);
   const departure = request.load<u32>(4);
-  const rates = Space.open('hotel-rates');
   const offers = new ArgBuf(((request.length - STAY_SIZE) / 4) * OFFER_SIZE);
   let length = 0;
   for (let at = STAY_SIZE; at < request.length; at += 4) {

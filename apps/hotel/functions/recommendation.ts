@@ -6,8 +6,10 @@ import { ArgBuf, Request, Response, Space } from 'jord';
 import { Search } from './shared/tree';
 import { PLACE_SIZE } from './shared/wire';
 
+const space = Space.open('hotel-recommendation');
+
 export function handle(request: Request): Response {
-  const tree = Space.open('hotel-recommendation').get('hotels');
+  const tree = space.get('hotels');
   if (tree == null) throw new Error('the hotels are not loaded');
   const search = new Search(tree);
   search.around(request.load<f64>(0), request.load<f64>(8), request.load<u32>(PLACE_SIZE));

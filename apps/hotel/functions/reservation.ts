@@ -13,16 +13,18 @@ const ROOMS: i32 = 4;
 const TAKEN: i32 = 8;
 const HOTEL: i32 = Reservation.HEADER;
 
+const availability = Space.open('hotel-availability');
+const reservations = Space.open('hotel-reservations');
+
 export function handle(request: Request): Response {
-  const availability = Space.open('hotel-availability');
-  if (request.load<u32>(0) == Reservation.CHECK) return check(availability, request);
+  if (request.load<u32>(0) == Reservation.CHECK) return check(request);
   const answer = new ArgBuf(16);
-  answer.store<u32>(0, reserve(availability, request, answer));
+  answer.store<u32>(0, reserve(request, answer));
   return new Response(answer);
 }
 
 /** Leaves the offers out whose hotels have too few rooms; the answer is in the request's own memory. */
-function check(availability: Space, request: Request): Response {
+function check(request: Request): Response {
   const rooms = request.load<u32>(4);
   const arrival = request.load<u32>(8);
   const departure = request.load<u32>(12);
@@ -50,7 +52,7 @@ function look(hotel: View, arrival: u32, departure: u32, rooms: u32): u32 {
 }
 
 /** Writes the number of the reservation into `answer`. */
-function reserve(availability: Space, request: Request, answer: ArgBuf): u32 {
+function reserve(request: Request, answer: ArgBuf): u32 {
   const rooms = request.load<u32>(4);
   const arrival = request.load<u32>(8);
   const departure = request.load<u32>(12);
@@ -88,7 +90,7 @@ function keep(request: Request, number: i64): void {
   record.set(request.slice(8, 16));
   record.store<u32>(8, request.load<u32>(4));
   record.set(request.slice(Reservation.CUSTOMER), 12);
-  const kept = Space.open('hotel-reservations').putBytes(new View(key, 12), record);
+  const kept = reservations.putBytes(new View(key, 12), record);
   // The rooms stay taken then: better one that stands empty than two guests in it.
   if (kept < 65536) throw new Error('a reservation cannot be kept: ' + statusName(<i32>kept));
 }

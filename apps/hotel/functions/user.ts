@@ -7,9 +7,11 @@ import { SHA256_LENGTH, sha256 } from '../../shared/sha256';
 
 const SALT_LENGTH: i32 = 16;
 
+const users = Space.open('hotel-users');
+
 export function handle(request: Request): Response {
   const nameEnd = 4 + request.load<i32>(0);
-  const user = Space.open('hotel-users').getBytes(request.slice(4, nameEnd));
+  const user = users.getBytes(request.slice(4, nameEnd));
   // Without a user something is hashed all the same, so that nobody can tell by the time who there is.
   const salt = user == null ? request.slice(0, 4) : user.slice(0, SALT_LENGTH);
   const digest = memory.data(SHA256_LENGTH);
