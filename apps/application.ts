@@ -68,22 +68,22 @@ export interface ApplicationModel {
 }
 
 /** What belongs together by the seed it was made with. */
-export interface DataSet {
+export interface DataSet<Model extends ApplicationModel = ApplicationModel> {
   /** All entries of the key-value store. */
   entries(): Iterable<ApplicationEntry>;
   readonly mix: readonly RequestKind[];
   /** A new model, in the state that the entries describe. */
-  model(): ApplicationModel;
+  model(): Model;
 }
 
-export interface Application {
+export interface Application<Model extends ApplicationModel = ApplicationModel> {
   /** In kebab case: `boutique`. */
   readonly name: string;
   /** In an order in which each comes behind those that it calls. */
   readonly functions: readonly ApplicationFunction[];
   readonly spaces: readonly ApplicationSpace[];
   /** Makes the data set, at the size for measurements: the same for the same seed. Takes some 100 ms. */
-  dataSet(seed: number): DataSet;
+  dataSet(seed: number): DataSet<Model>;
 }
 
 /** A front function that could not do what it was asked for answers `{"error":{"code":…,"message":…}}`, as JSON. */

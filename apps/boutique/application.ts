@@ -1,6 +1,6 @@
 /** Online Boutique: a shop of ten services. README.md tells what each does. */
 import { join } from 'node:path';
-import type { Application, ApplicationFunction, DataSet } from '../application.ts';
+import type { Application, ApplicationFunction } from '../application.ts';
 import { entries, generate } from './data.ts';
 import { mixOf } from './mix.ts';
 import { BoutiqueModel } from './model.ts';
@@ -17,7 +17,7 @@ function service(name: string, kv: readonly string[], calls: readonly string[] =
 /** How many confirmations wait in the outbox at most: then the ones that nobody has asked for longest go. */
 const OUTBOX_KEYS_MAX = 20_000;
 
-export const application: Application & { dataSet(seed: number): DataSet & { model(): BoutiqueModel } } = {
+export const application: Application<BoutiqueModel> = {
   name: 'boutique',
   functions: [
     service('catalog', ['boutique-catalog:ro']),

@@ -1,6 +1,6 @@
 /** Hotel reservation: ten services. README.md tells what each does. */
 import { join } from 'node:path';
-import type { Application, ApplicationFunction, DataSet } from '../application.ts';
+import type { Application, ApplicationFunction } from '../application.ts';
 import { generate } from './data.ts';
 import { mixOf } from './mix.ts';
 import { HotelModel } from './model.ts';
@@ -15,7 +15,7 @@ function service(name: string, kv: readonly string[], calls: readonly string[] =
   };
 }
 
-export const application: Application & { dataSet(seed: number): DataSet & { model(): HotelModel } } = {
+export const application: Application<HotelModel> = {
   name: 'hotel',
   functions: [
     service('geo', ['hotel-geo:ro']),
