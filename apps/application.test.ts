@@ -1,13 +1,11 @@
-/** What all applications have in common, and the way to a server over HTTP. */
+/** What all applications have in common. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { startGateway } from '../src/gateway/server.ts';
-import { startWorkerServer } from '../src/server/worker-server.ts';
 import { isFailure, pickRequest, type RequestKind } from './application.ts';
 import { utf8 } from './bytes.ts';
-import { applicationNames, applicationOf, deployApplication, remoteTarget } from './deploy.ts';
+import { applicationNames, applicationOf } from './deploy.ts';
 import { Random } from './random.ts';
 
 /** Of a source and of the files of the application that it imports. */
@@ -80,34 +78,4 @@ test('random numbers are the same for a seed, and spread evenly', () => {
     assert.ok(Math.abs(numbers.filter((number) => number === digit).length - 1000) < 150);
   }
   assert.deepEqual(left.sample([1, 2, 3], 5).sort(), [1, 2, 3]);
-});
-
-test('an application is deployed to a server over HTTP, twice', async (t) => {
-  const server = await startWorkerServer({ executors: 1 });
-  t.after(() => server.stop());
-  const gateway = await startGateway(server, { host: '127.0.0.1', port: 0 });
-  t.after(() => gateway.close());
-  const address = `http://127.0.0.1:${gateway.port}`;
-  const application = await applicationOf('boutique');
-  const dataSet = application.dataSet(1);
-  for (let round = 0; round < 2; round += 1) {
-    await deployApplication(remoteTarget(address), application, dataSet);
-    assert.equal(server.list().length, application.functions.length);
-  }
-  const counts = new Map<string, number>();
-  for (const { space } of dataSet.entries()) counts.set(space, (counts.get(space) ?? 0) + 1);
-  for (const { name } of application.spaces)
-    assert.equal((await server.kv.space(name)).keys, counts.get(name) ?? 0, name);
-  const response = await fetch(`${address}/fn/boutique-frontend`, {
-    method: 'POST',
-    body: '{"page":"home","session":"s"}',
-  });
-  assert.equal(response.status, 200);
-  assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8');
-  assert.match(await response.text(), /<h1>Hot products<\/h1>/);
-  const unknown = await fetch(`${address}/fn/boutique-frontend`, {
-    method: 'POST',
-    body: '{"page":"product","session":"s"}',
-  });
-  assert.equal(unknown.status, 404);
 });

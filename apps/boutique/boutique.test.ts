@@ -2,10 +2,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
+import { startGateway } from '../../src/gateway/server.ts';
 import type { Jord } from '../../src/jord.ts';
+import { startWorkerServer } from '../../src/server/worker-server.ts';
 import { isFailure } from '../application.ts';
 import { respondAsModel, respondToMany, startApplication } from '../applications.fixture.ts';
 import { utf8 } from '../bytes.ts';
+import { deployApplication, remoteTarget } from '../deploy.ts';
 import { Random } from '../random.ts';
 import { application } from './application.ts';
 import { generate, RATES } from './data.ts';
@@ -159,4 +162,32 @@ test('nothing that is added at the same time gets lost', async (t) => {
       expected,
     );
   }
+});
+
+test('the application is deployed to a server over HTTP, twice', async (t) => {
+  const server = await startWorkerServer({ executors: 1 });
+  t.after(() => server.stop());
+  const gateway = await startGateway(server, { host: '127.0.0.1', port: 0 });
+  t.after(() => gateway.close());
+  const address = `http://127.0.0.1:${gateway.port}`;
+  for (let round = 0; round < 2; round += 1) {
+    await deployApplication(remoteTarget(address), application, dataSet);
+    assert.equal(server.list().length, application.functions.length);
+  }
+  const counts = new Map<string, number>();
+  for (const { space } of dataSet.entries()) counts.set(space, (counts.get(space) ?? 0) + 1);
+  for (const { name } of application.spaces)
+    assert.equal((await server.kv.space(name)).keys, counts.get(name) ?? 0, name);
+  const response = await fetch(`${address}/fn/boutique-frontend`, {
+    method: 'POST',
+    body: '{"page":"home","session":"s"}',
+  });
+  assert.equal(response.status, 200);
+  assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8');
+  assert.match(await response.text(), /<h1>Hot products<\/h1>/);
+  const unknown = await fetch(`${address}/fn/boutique-frontend`, {
+    method: 'POST',
+    body: '{"page":"product","session":"s"}',
+  });
+  assert.equal(unknown.status, 404);
 });
