@@ -29,6 +29,7 @@ export interface CartLine {
 export interface BoutiqueData {
   /** Ascending by id. */
   readonly products: readonly Product[];
+  /** Those of a category follow each other. */
   readonly ads: readonly Ad[];
   /** All sessions that there are, also those without a cart. */
   readonly sessions: readonly string[];
@@ -140,6 +141,7 @@ function capitalized(text: string): string {
 
 /** What is in the key-value store at first; what the values look like stands in the services that read them. */
 export function* entries(data: BoutiqueData): Iterable<ApplicationEntry> {
+  yield { space: 'boutique-catalog', key: utf8('ids'), value: idsValue(data.products) };
   yield { space: 'boutique-catalog', key: utf8('products'), value: catalogValue(data.products) };
   yield { space: 'boutique-catalog', key: utf8('search'), value: searchValue(data.products) };
   yield { space: 'boutique-currency', key: utf8('rates'), value: ratesValue() };
@@ -151,13 +153,20 @@ export function* entries(data: BoutiqueData): Iterable<ApplicationEntry> {
 
 function catalogValue(products: readonly Product[]): Uint8Array {
   const records = products.map(productRecord);
-  const out = new ByteWriter().u32(products.length).u32(0);
-  let offset = out.length + 16 * products.length;
-  products.forEach(({ id }, index) => {
-    out.text(id).u16(0).u32(offset);
-    offset += records[index]?.length ?? 0;
-  });
+  const out = new ByteWriter().u32(products.length);
+  let offset = Math.ceil((out.length + 4 * products.length) / 8) * 8;
+  for (const record of records) {
+    out.u32(offset);
+    offset += record.length;
+  }
+  out.align(8);
   for (const record of records) out.bytes(record);
+  return out.done();
+}
+
+function idsValue(products: readonly Product[]): Uint8Array {
+  const out = new ByteWriter(12 * products.length);
+  for (const { id } of products) out.text(id).u16(0);
   return out.done();
 }
 
@@ -200,14 +209,25 @@ function ratesValue(): Uint8Array {
 }
 
 function adsValue(ads: readonly Ad[]): Uint8Array {
-  const texts = ads.map(({ category, url, text }) => [category, url, text].map(utf8));
-  const out = new ByteWriter().u32(ads.length);
-  let offset = out.length + 4 * (ads.length + 1);
+  const texts = ads.map(({ url, text }) => [url, text].map(utf8));
+  const groups = CATEGORIES.map((category) => ({
+    name: utf8(category),
+    first: ads.findIndex((ad) => ad.category === category),
+    count: ads.filter((ad) => ad.category === category).length,
+  }));
+  const out = new ByteWriter().u32(groups.length).u32(ads.length);
+  const namesAt = out.length + 16 * groups.length + 4 * (ads.length + 1);
+  let offset = namesAt;
+  for (const { name, first, count } of groups) {
+    out.u32(offset).u32(name.length).u32(first).u32(count);
+    offset += name.length;
+  }
   for (const parts of texts) {
     out.u32(offset);
-    offset += parts.reduce((sum, part) => sum + part.length, 6);
+    offset += parts.reduce((sum, part) => sum + part.length, 4);
   }
   out.u32(offset);
+  for (const { name } of groups) out.bytes(name);
   for (const parts of texts) {
     for (const part of parts) out.u16(part.length);
     for (const part of parts) out.bytes(part);

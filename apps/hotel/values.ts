@@ -115,7 +115,12 @@ function ratesValue(data: HotelData, number: number): Uint8Array {
   const out = new ByteWriter(4096).u32(PLANS.length).u32(FIRST_DAY).u32(0).u32(0);
   for (const { name, room, nightsMin } of PLANS) out.text(name).u32(room).u32(nightsMin).u32(0);
   const size = PLANS.length * NIGHTS;
-  for (const price of data.prices.subarray((number - 1) * size, number * size)) out.u32(price);
+  const prices = data.prices.subarray((number - 1) * size, number * size);
+  for (let night = 0; night < NIGHTS; night += 1) {
+    PLANS.forEach((_, plan) => {
+      out.u32(prices[plan * NIGHTS + night] ?? 0);
+    });
+  }
   return out.done();
 }
 

@@ -2,14 +2,14 @@
  * The products of the shop: a page of them, one by its id, those that a text occurs in, or the ids of all. The messages are
  * in shared/wire.ts.
  *
- * The space `boutique-catalog` has two values that are read in place. `products`: 0 u32 how many · 8 for each, ascending by
- * id, the id and the u32 offset of its record · the records. `search`: 0 u32 how many · 8 the u32 offset of each text, and of
+ * The space `boutique-catalog` has values that are read in place. `ids`: ID_SIZE bytes for each product, ascending.
+ * `products`: 0 u32 how many · 4 for each, in the same order, the u32 offset of its record · the records. `search`: 0 u32 how many · 8 the u32 offset of each text, and of
  * the end · for each product, in the same order, its name and description in small letters and a zero · 96 zeros.
  */
 import { ArgBuf, Request, Response, Space, Value, View } from 'jord';
-import { CatalogRequest, copyId, ID_SIZE, PAGE_SIZE, Product } from './shared/wire';
+import { CatalogRequest, ID_SIZE, PAGE_SIZE, Product } from './shared/wire';
 
-const ENTRY_SIZE: i32 = ID_SIZE + 4;
+const OFFSETS: usize = 4;
 const TABLE: i32 = 8;
 /** The zeros at the end of the texts are enough for this. */
 const TEXT_LENGTH_MAX: i32 = 64;
@@ -19,12 +19,12 @@ const catalog = Space.open('boutique-catalog');
 const found = new StaticArray<u32>(PAGE_SIZE);
 
 export function handle(request: Request): Response {
-  const products = valueOf('products');
   const what = request.load<u32>(0);
+  if (what == CatalogRequest.IDS) return new Response(ArgBuf.copy(valueOf('ids')));
+  const products = valueOf('products');
   if (what == CatalogRequest.GET) return get(products, request);
   if (what == CatalogRequest.LIST) return list(products, request.load<u32>(4));
-  if (what == CatalogRequest.SEARCH) return search(products, request.slice(4));
-  return ids(products);
+  return search(products, request.slice(4));
 }
 
 function valueOf(key: string): Value {
@@ -34,29 +34,32 @@ function valueOf(key: string): Value {
 }
 
 function get(products: View, request: Request): Response {
-  const offset = find(products, request.slice(4, 4 + ID_SIZE).pointer);
-  if (offset == 0) return Response.empty();
-  const record = products.pointer + <usize>offset;
+  const index = find(valueOf('ids'), request.slice(4, 4 + ID_SIZE).pointer);
+  if (index < 0) return Response.empty();
+  const record = recordAt(products, index);
   return new Response(ArgBuf.copy(new View(record, new Product(record, 0).recordLength)));
 }
 
-/** The offset of a product's record, or 0. */
-function find(products: View, id: usize): u32 {
+function recordAt(products: View, index: u32): usize {
+  return products.pointer + load<u32>(products.pointer + OFFSETS + (<usize>index << 2));
+}
+
+/** Which of the ids it is; -1 when it is none. */
+function find(ids: View, id: usize): i32 {
   const high = bswap<u64>(load<u64>(id));
   const low = bswap<u32>(load<u32>(id, 8));
-  const table = products.pointer + TABLE;
-  let first: u32 = 0;
-  let end = products.load<u32>(0);
+  let first = 0;
+  let end = ids.length / ID_SIZE;
   while (first < end) {
     const middle = (first + end) >> 1;
-    const entry = table + <usize>middle * ENTRY_SIZE;
+    const entry = ids.pointer + <usize>(middle * ID_SIZE);
     const entryHigh = bswap<u64>(load<u64>(entry));
     const entryLow = bswap<u32>(load<u32>(entry, 8));
-    if (entryHigh == high && entryLow == low) return load<u32>(entry, ID_SIZE);
+    if (entryHigh == high && entryLow == low) return middle;
     if (entryHigh < high || (entryHigh == high && entryLow < low)) first = middle + 1;
     else end = middle;
   }
-  return 0;
+  return -1;
 }
 
 function list(products: View, page: u32): Response {
@@ -69,10 +72,9 @@ function list(products: View, page: u32): Response {
 
 /** The first `here` products of `found`. */
 function answer(products: View, here: i32, count: u32): Response {
-  const table = products.pointer + TABLE + ID_SIZE;
   let length: i32 = 8;
   for (let i = 0; i < here; i++) {
-    const record = products.pointer + load<u32>(table + <usize>found[i] * ENTRY_SIZE);
+    const record = recordAt(products, found[i]);
     length += new Product(record, 0).recordLength;
   }
   const message = new ArgBuf(length);
@@ -80,22 +82,10 @@ function answer(products: View, here: i32, count: u32): Response {
   message.store<u32>(4, count);
   let to = message.pointer + 8;
   for (let i = 0; i < here; i++) {
-    const record = products.pointer + load<u32>(table + <usize>found[i] * ENTRY_SIZE);
+    const record = recordAt(products, found[i]);
     const size = <usize>new Product(record, 0).recordLength;
     memory.copy(to, record, size);
     to += size;
-  }
-  return new Response(message);
-}
-
-function ids(products: View): Response {
-  const count = products.load<i32>(0);
-  const message = new ArgBuf(count * ID_SIZE);
-  let from = products.pointer + TABLE;
-  const end = message.pointer + <usize>message.length;
-  for (let to = message.pointer; to < end; to += ID_SIZE) {
-    copyId(from, to);
-    from += ENTRY_SIZE;
   }
   return new Response(message);
 }

@@ -2,8 +2,8 @@
  * Places an order: the cart's products at their prices in the buyer's currency, shipping added, the card charged, a parcel
  * sent, the cart emptied, the confirmation written. Every step is another service. Request and order are in shared/wire.ts.
  */
-import { ArgBuf, call, FunctionReference, log, Request, resolve, Response, View } from 'jord';
-import { expectOk } from '../../shared/failure';
+import { ArgBuf, log, Request, Response, View } from 'jord';
+import { Service } from '../../shared/service';
 import { UUID_LENGTH, writeUuid } from '../../shared/uuid';
 import {
   BUYER_TEXTS,
@@ -23,6 +23,13 @@ import {
   Product,
   ShippingRequest,
 } from './shared/wire';
+
+const cart = new Service('boutique-cart');
+const catalog = new Service('boutique-catalog');
+const currency = new Service('boutique-currency');
+const shipping = new Service('boutique-shipping');
+const payment = new Service('boutique-payment');
+const email = new Service('boutique-email');
 
 /** Where the lengths of session and card number are, and of the first text of the buyer. */
 const LENGTHS: i32 = 16;
@@ -79,29 +86,24 @@ function cartQuestion(what: u32, session: View): ArgBuf {
 }
 
 function takeCart(purchase: Purchase): u32 {
-  const cart = call('boutique-cart', cartQuestion(CartRequest.GET, purchase.session));
-  expectOk('cart', cart);
-  purchase.lines = cart.response;
-  return cart.response.isEmpty ? Outcome.CART_EMPTY : Outcome.OK;
+  purchase.lines = cart.ask(cartQuestion(CartRequest.GET, purchase.session));
+  return purchase.lines.isEmpty ? Outcome.CART_EMPTY : Outcome.OK;
 }
 
 /** Asks for the price of each line and of shipping, and converts them. */
 function addUp(purchase: Purchase): u32 {
-  const catalog = resolve('boutique-catalog');
-  const currency = resolve('boutique-currency');
   const lines = purchase.lines;
-  const conversion = new Conversion(currency, purchase.currency);
+  const conversion = new Conversion(purchase.currency);
   purchase.total = new Money(purchase.currency, 0, 0);
   for (let at = 0; at < lines.length; at += LINE_SIZE) {
     const question = new ArgBuf(4 + ID_SIZE);
     question.store<u32>(0, CatalogRequest.GET);
     copyId(lines.pointer + <usize>at, question.pointer + 4);
-    const found = catalog.call(question);
-    expectOk('catalog', found);
-    if (found.response.isEmpty) return Outcome.UNKNOWN_PRODUCT;
-    const product = new Product(found.response.pointer, found.response.length);
+    const found = catalog.ask(question);
+    if (found.isEmpty) return Outcome.UNKNOWN_PRODUCT;
+    const product = new Product(found.pointer, found.length);
     const outcome = conversion.convert(Money.read(product, 16));
-    found.response.free();
+    found.free();
     if (outcome != Outcome.OK) return outcome;
     const quantity = lines.load<u32>(at + 12);
     purchase.prices.push(conversion.result);
@@ -119,10 +121,7 @@ class Conversion {
   private message: ArgBuf = new ArgBuf(CONVERT_SIZE);
   result: Money = new Money(0, 0, 0);
 
-  constructor(
-    private service: FunctionReference,
-    private to: u32,
-  ) {}
+  constructor(private to: u32) {}
 
   /** Returns the outcome; the amount is `result`. */
   convert(amount: Money): u32 {
@@ -130,11 +129,10 @@ class Conversion {
     message.store<u32>(0, CurrencyRequest.CONVERT);
     message.store<u32>(4, this.to);
     amount.write(message, 8);
-    const converted = this.service.call(message);
-    expectOk('currency', converted);
-    this.message = converted.response;
-    this.result = Money.read(converted.response, 8);
-    return converted.response.load<u32>(0);
+    const converted = currency.ask(message);
+    this.message = converted;
+    this.result = Money.read(converted, 8);
+    return converted.load<u32>(0);
   }
 }
 
@@ -142,9 +140,7 @@ function quote(pieces: u32): Money {
   const question = new ArgBuf(8);
   question.store<u32>(0, ShippingRequest.QUOTE);
   question.store<u32>(4, pieces);
-  const quoted = call('boutique-shipping', question);
-  expectOk('shipping', quoted);
-  return Money.read(quoted.response, 0);
+  return Money.read(shipping.ask(question), 0);
 }
 
 function charge(purchase: Purchase): u32 {
@@ -154,41 +150,37 @@ function charge(purchase: Purchase): u32 {
   question.store<u32>(20, purchase.request.load<u32>(8));
   question.store<u32>(24, purchase.request.load<u32>(12));
   question.set(purchase.cardNumber, PAYMENT_HEADER);
-  const charged = call('boutique-payment', question);
-  expectOk('payment', charged);
-  purchase.transaction = charged.response;
-  return charged.response.load<u32>(0);
+  purchase.transaction = payment.ask(question);
+  return purchase.transaction.load<u32>(0);
 }
 
 /** The address for shipping is street, city and state, with a comma and a space between. */
 function ship(purchase: Purchase): void {
   const lengths = purchase.request.pointer + BUYER;
-  const email = <i32>load<u16>(lengths);
+  const emailEnd = <i32>load<u16>(lengths);
   const street = <i32>load<u16>(lengths, 2);
   const city = <i32>load<u16>(lengths, 4);
   const state = <i32>load<u16>(lengths, 6);
   const question = new ArgBuf(8 + street + city + state + 4);
   question.store<u32>(0, ShippingRequest.SHIP);
   question.store<u32>(4, purchase.pieces);
-  question.set(purchase.buyer.slice(email, email + street), 8);
+  question.set(purchase.buyer.slice(emailEnd, emailEnd + street), 8);
   question.store<u16>(8 + street, 0x202c);
-  question.set(purchase.buyer.slice(email + street, email + street + city), 10 + street);
+  question.set(purchase.buyer.slice(emailEnd + street, emailEnd + street + city), 10 + street);
   question.store<u16>(10 + street + city, 0x202c);
-  question.set(purchase.buyer.slice(email + street + city, email + street + city + state), 12 + street + city);
-  const shipped = call('boutique-shipping', question);
-  expectOk('shipping', shipped);
-  purchase.tracking = shipped.response;
+  question.set(purchase.buyer.slice(emailEnd + street + city, emailEnd + street + city + state), 12 + street + city);
+  purchase.tracking = shipping.ask(question);
 }
 
 function emptyCart(session: View): void {
-  expectOk('cart', call('boutique-cart', cartQuestion(CartRequest.EMPTY, session)));
+  cart.ask(cartQuestion(CartRequest.EMPTY, session));
 }
 
 /** The order, by way of the email service, which hands it back. What is paid is paid, also when no mail can be sent. */
 function confirm(purchase: Purchase): ArgBuf {
   const id = memory.data(UUID_LENGTH);
   writeUuid(id);
-  const confirmed = call('boutique-email', orderOf(purchase, id));
+  const confirmed = email.call(orderOf(purchase, id));
   if (confirmed.ok) return confirmed.response;
   log.warn('no confirmation is sent: ' + confirmed.statusName);
   return orderOf(purchase, id);

@@ -13,8 +13,9 @@
  * | set-currency | currency | says whether it can be chosen |
  * | checkout | email, address, card | places the order; with `product`, puts that into the cart before |
  */
-import { ArgBuf, call, Request, Response, View } from 'jord';
-import { badRequest, expectOk } from '../../shared/failure';
+import { ArgBuf, Request, Response, View } from 'jord';
+import { badRequest } from '../../shared/failure';
+import { Service } from '../../shared/service';
 import { hash32, HtmlWriter, utf8 } from '../../shared/text';
 import { UUID_LENGTH } from '../../shared/uuid';
 import { writeCode, writeMoney } from './shared/money-text';
@@ -23,6 +24,8 @@ import * as services from './shared/services';
 import * as templates from './shared/templates';
 import { refusal, Visit } from './shared/visit';
 import { CHECKOUT_HEADER, ID_LENGTH, LINE_SIZE, Money, Order, Outcome, PAGE_SIZE, Product } from './shared/wire';
+
+const checkoutService = new Service('boutique-checkout');
 
 const RECOMMENDED_MAX: i32 = 4;
 const NOTHING = new View(0, 0);
@@ -250,9 +253,7 @@ function checkout(visit: Visit): Response {
     const outcome = addProduct(visit);
     if (outcome != Outcome.OK) return refusal(outcome);
   }
-  const placed = call('boutique-checkout', checkoutQuestion(visit));
-  expectOk('checkout', placed);
-  const order = placed.response;
+  const order = checkoutService.ask(checkoutQuestion(visit));
   if (order.load<u32>(0) != Outcome.OK) return refusal(order.load<u32>(0));
   return orderPage(visit, order);
 }

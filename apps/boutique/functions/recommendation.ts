@@ -2,16 +2,16 @@
  * Products that somebody may like who looks at others: any of the catalog but these, chosen by the seed of the request. The
  * messages are in shared/wire.ts.
  */
-import { ArgBuf, call, Request, Response, View } from 'jord';
-import { expectOk } from '../../shared/failure';
+import { ArgBuf, Request, Response, View } from 'jord';
+import { Service } from '../../shared/service';
 import { CatalogRequest, copyId, ID_SIZE, RECOMMENDATIONS, sameId } from './shared/wire';
+
+const catalog = new Service('boutique-catalog');
 
 export function handle(request: Request): Response {
   const question = new ArgBuf(4);
   question.store<u32>(0, CatalogRequest.IDS);
-  const catalog = call('boutique-catalog', question);
-  expectOk('catalog', catalog);
-  const ids = catalog.response;
+  const ids = catalog.ask(question);
   const count = <u32>(ids.length / ID_SIZE);
   const others = request.slice(4);
   const chosen = new ArgBuf(RECOMMENDATIONS * ID_SIZE);

@@ -11,13 +11,22 @@
  * | review | hotelId, username, password | what guests wrote |
  * | restaurants, museums, cinemas | hotelId, username, password | what is near the hotel |
  */
-import { ArgBuf, call, JsonWriter, Request, Response } from 'jord';
-import { badRequest, expectOk, failure } from '../../shared/failure';
+import { ArgBuf, JsonWriter, Request, Response } from 'jord';
+import { badRequest, failure } from '../../shared/failure';
+import { Service } from '../../shared/service';
 import { beginFeatures, endFeatures, writeAttractions, writeHotels, writeRating } from './shared/features';
 import { Question } from './shared/question';
 import { Attraction, OFFER_SIZE, Outcome, PLACE_SIZE, Reservation, Review, STAY_SIZE, Wish } from './shared/wire';
 
 const BODY_SIZE: i32 = 4096;
+
+const searchService = new Service('hotel-search');
+const reservation = new Service('hotel-reservation');
+const profile = new Service('hotel-profile');
+const recommendation = new Service('hotel-recommendation');
+const user = new Service('hotel-user');
+const review = new Service('hotel-review');
+const attractionsService = new Service('hotel-attractions');
 
 export function handle(request: Request): Response {
   const question = new Question();
@@ -44,9 +53,7 @@ function hotels(question: Question): Response {
   const search = new ArgBuf(STAY_SIZE + PLACE_SIZE);
   writeStay(search, 0, question);
   writePlace(search, STAY_SIZE, question);
-  const found = call('hotel-search', search);
-  expectOk('search', found);
-  return answer(available(question, found.response), true);
+  return answer(available(question, searchService.ask(search)), true);
 }
 
 /** Of the offers, those whose hotels have a room. */
@@ -57,9 +64,7 @@ function available(question: Question, offers: ArgBuf): ArgBuf {
   check.store<u32>(4, 1);
   writeStay(check, 8, question);
   check.set(offers, Reservation.HEADER);
-  const checked = call('hotel-reservation', check);
-  expectOk('reservation', checked);
-  return checked.response;
+  return reservation.ask(check);
 }
 
 function writeStay(message: ArgBuf, offset: i32, question: Question): void {
@@ -77,9 +82,7 @@ function answer(offers: ArgBuf, hasPrices: bool): Response {
   const json = new JsonWriter(BODY_SIZE);
   beginFeatures(json);
   if (!offers.isEmpty) {
-    const profiles = call('hotel-profile', ArgBuf.copy(offers));
-    expectOk('profile', profiles);
-    writeHotels(json, profiles.response, offers, hasPrices);
+    writeHotels(json, profile.ask(ArgBuf.copy(offers)), offers, hasPrices);
   }
   endFeatures(json);
   return json.response();
@@ -95,9 +98,7 @@ function recommendations(question: Question): Response {
   const message = new ArgBuf(PLACE_SIZE + 4);
   writePlace(message, 0, question);
   message.store<u32>(PLACE_SIZE, isNear ? Wish.NEAR : isRating ? Wish.RATING : Wish.PRICE);
-  const recommended = call('hotel-recommendation', message);
-  expectOk('recommendation', recommended);
-  const numbers = recommended.response;
+  const numbers = recommendation.ask(message);
   const offers = new ArgBuf((numbers.length / 4) * OFFER_SIZE);
   for (let i = 0; i * 4 < numbers.length; i++) offers.store<u32>(i * OFFER_SIZE, numbers.load<u32>(i * 4));
   return answer(offers, false);
@@ -111,9 +112,7 @@ function refuseUser(question: Question): Response | null {
   message.store<u32>(0, name.length);
   message.set(name, 4);
   message.set(question.password, 4 + name.length);
-  const checked = call('hotel-user', message);
-  expectOk('user', checked);
-  if (checked.response.load<u32>(0) == 1) return null;
+  if (user.ask(message).load<u32>(0) == 1) return null;
   return failure(401, 'wrong_password', 'username and password do not belong together');
 }
 
@@ -134,16 +133,15 @@ function reserve(question: Question): Response {
   writeStay(message, 8, question);
   message.store<u32>(Reservation.HEADER, question.hotel);
   message.set(question.customer, Reservation.CUSTOMER);
-  const reserved = call('hotel-reservation', message);
-  expectOk('reservation', reserved);
-  const outcome = reserved.response.load<u32>(0);
+  const reserved = reservation.ask(message);
+  const outcome = reserved.load<u32>(0);
   if (outcome == Outcome.UNKNOWN_HOTEL) return unknownHotel();
   if (outcome == Outcome.UNKNOWN_DATES) return failure(404, 'unknown_dates', 'the hotel cannot be reserved that early or late');
   if (outcome == Outcome.SOLD_OUT) return failure(409, 'sold_out', 'the hotel has no rooms left');
   const json = new JsonWriter(128);
   json.beginObject();
   json.key('message').string('Reserved.');
-  json.key('reservation').integer(reserved.response.load<i64>(8));
+  json.key('reservation').integer(reserved.load<i64>(8));
   json.endObject();
   return json.response();
 }
@@ -157,9 +155,8 @@ function reviews(question: Question): Response {
   if (refused != null) return refused;
   const message = new ArgBuf(4);
   message.store<u32>(0, question.hotel);
-  const found = call('hotel-review', message);
-  expectOk('review', found);
-  return found.response.isEmpty ? unknownHotel() : reviewList(found.response);
+  const found = review.ask(message);
+  return found.isEmpty ? unknownHotel() : reviewList(found);
 }
 
 function reviewList(reviews: ArgBuf): Response {
@@ -191,11 +188,10 @@ function attractions(question: Question, what: u32): Response {
   const message = new ArgBuf(8);
   message.store<u32>(0, question.hotel);
   message.store<u32>(4, what);
-  const found = call('hotel-attractions', message);
-  expectOk('attractions', found);
+  const found = attractionsService.ask(message);
   const json = new JsonWriter(BODY_SIZE);
   beginFeatures(json);
-  writeAttractions(json, found.response);
+  writeAttractions(json, found);
   endFeatures(json);
   return json.response();
 }

@@ -4,7 +4,7 @@
  *
  * The space `hotel-rates` has a value for each hotel, whose key is its number in four bytes: 0 u32 plans · 4 u32 first day ·
  * 16 each plan: its name in four letters, u32 kind of room,
- * u32 least nights, u32 0 · 64 for each plan, NIGHTS_KNOWN times, u32 price of a night in cents.
+ * u32 least nights, u32 0 · 64 for each of NIGHTS_KNOWN nights, by each plan, u32 price in cents.
  */
 import { ArgBuf, Request, Response, Space, View } from 'jord';
 import { NIGHTS_KNOWN, OFFER_SIZE, STAY_SIZE } from './shared/wire';
@@ -37,14 +37,15 @@ function writeOffer(hotel: View, arrival: u32, departure: u32, offer: usize): bo
   const nights = departure - arrival;
   if (arrival < firstDay || departure > firstDay + NIGHTS_KNOWN) return false;
   const plans = hotel.load<u32>(0);
-  const first = hotel.pointer + PRICES + (<usize>(arrival - firstDay) << 2);
+  const step = <usize>plans << 2;
+  const first = hotel.pointer + PRICES + <usize>(arrival - firstDay) * step;
   let best = u32.MAX_VALUE;
   for (let i: u32 = 0; i < plans; i++) {
     const plan = hotel.pointer + PLANS + <usize>i * PLAN_SIZE;
     if (load<u32>(plan, 8) > nights) continue;
     let price: u32 = 0;
-    let night = first + <usize>i * (<usize>NIGHTS_KNOWN << 2);
-    for (const end = night + (<usize>nights << 2); night < end; night += 4) price += load<u32>(night);
+    let night = first + (<usize>i << 2);
+    for (const end = night + <usize>nights * step; night < end; night += step) price += load<u32>(night);
     if (price >= best) continue;
     best = price;
     store<u32>(offer, price, 4);

@@ -11,6 +11,8 @@ export const JSON_DEPTH_MAX: i32 = 64;
 const ASCII_UTF16: u64 = 0xff80_ff80_ff80_ff80;
 const LANES_UTF16: u64 = 0x0001_0001_0001_0001;
 const HIGH_UTF16: u64 = 0x8000_8000_8000_8000;
+const LANES_UTF8: u64 = 0x0101_0101_0101_0101;
+const HIGH_UTF8: u64 = 0x8080_8080_8080_8080;
 
 /**
  * Writes JSON directly in an ArgBuf, which grows as needed. Commas and escapes are its business. Steps that do not make
@@ -199,6 +201,14 @@ export class JsonWriter extends Writer {
     const end = from + <usize>text.length;
     let to = this.at;
     while (from < end) {
+      while (from + 8 <= end) {
+        const bytes = load<u64>(from);
+        if (isSpecialUtf8(bytes)) break;
+        store<u64>(to, bytes);
+        from += 8;
+        to += 8;
+      }
+      if (from >= end) break;
       const packed = nextCodePoint(from, end);
       from += packed & 7;
       const code = <i32>((packed & ~MALFORMED) >> 3);
@@ -229,6 +239,14 @@ function isSpecialUtf16(units: u64): bool {
   const backslashes = units ^ (LANES_UTF16 * 0x5c);
   const found = (units - LANES_UTF16 * 0x20) | (quotes - LANES_UTF16) | (backslashes - LANES_UTF16);
   return ((units & ASCII_UTF16) | (found & HIGH_UTF16)) != 0;
+}
+
+/** The same of eight bytes. */
+function isSpecialUtf8(bytes: u64): bool {
+  const quotes = bytes ^ (LANES_UTF8 * 0x22);
+  const backslashes = bytes ^ (LANES_UTF8 * 0x5c);
+  const found = (bytes - LANES_UTF8 * 0x20) | (quotes - LANES_UTF8) | (backslashes - LANES_UTF8);
+  return ((bytes | found) & HIGH_UTF8) != 0;
 }
 
 /** The escape of a quote, a backslash or a control character: at most 6 bytes. */

@@ -1,6 +1,6 @@
 /** The services as the frontend calls them: each function one message there and back. */
-import { ArgBuf, call, FunctionReference, resolve, View } from 'jord';
-import { expectOk } from '../../../shared/failure';
+import { ArgBuf, View } from 'jord';
+import { Service } from '../../../shared/service';
 import {
   AD_HEADER,
   CART_HEADER,
@@ -17,27 +17,21 @@ import {
   writeId,
 } from './wire';
 
-let catalog: FunctionReference | null = null;
-let currency: FunctionReference | null = null;
+const catalog = new Service('boutique-catalog');
+const currency = new Service('boutique-currency');
+const cart = new Service('boutique-cart');
+const shipping = new Service('boutique-shipping');
+const recommendation = new Service('boutique-recommendation');
+const ad = new Service('boutique-ad');
+
 /** The one in which amounts go to the currency service and come back. */
 let conversion: ArgBuf | null = null;
-
-function askCatalog(question: ArgBuf): ArgBuf {
-  let service = catalog;
-  if (service == null) {
-    service = resolve('boutique-catalog');
-    catalog = service;
-  }
-  const answer = service.call(question);
-  expectOk('catalog', answer);
-  return answer.response;
-}
 
 /** The product with an id that came as text, or null. */
 export function productOf(id: View): Product | null {
   const question = new ArgBuf(4 + ID_SIZE);
   question.store<u32>(0, CatalogRequest.GET);
-  return writeId(id, question.pointer + 4) ? asProduct(askCatalog(question)) : null;
+  return writeId(id, question.pointer + 4) ? asProduct(catalog.ask(question)) : null;
 }
 
 /** The product with an id of the wire's form. */
@@ -45,7 +39,7 @@ export function productAt(id: usize): Product | null {
   const question = new ArgBuf(4 + ID_SIZE);
   question.store<u32>(0, CatalogRequest.GET);
   copyId(id, question.pointer + 4);
-  return asProduct(askCatalog(question));
+  return asProduct(catalog.ask(question));
 }
 
 function asProduct(answer: ArgBuf): Product | null {
@@ -56,31 +50,20 @@ export function productPage(page: u32): ArgBuf {
   const question = new ArgBuf(8);
   question.store<u32>(0, CatalogRequest.LIST);
   question.store<u32>(4, page);
-  return askCatalog(question);
+  return catalog.ask(question);
 }
 
 export function search(text: View): ArgBuf {
   const question = new ArgBuf(4 + text.length);
   question.store<u32>(0, CatalogRequest.SEARCH);
   question.set(text, 4);
-  return askCatalog(question);
-}
-
-function askCurrency(question: ArgBuf): ArgBuf {
-  let service = currency;
-  if (service == null) {
-    service = resolve('boutique-currency');
-    currency = service;
-  }
-  const answer = service.call(question);
-  expectOk('currency', answer);
-  return answer.response;
+  return catalog.ask(question);
 }
 
 export function currencies(): ArgBuf {
   const question = new ArgBuf(4);
   question.store<u32>(0, CurrencyRequest.SUPPORTED);
-  return askCurrency(question);
+  return currency.ask(question);
 }
 
 /** Makes an amount one of another currency. Returns the outcome. */
@@ -90,7 +73,7 @@ export function convert(money: Money, to: u32): u32 {
   message.store<u32>(0, CurrencyRequest.CONVERT);
   message.store<u32>(4, to);
   money.write(message, 8);
-  const answer = askCurrency(message);
+  const answer = currency.ask(message);
   conversion = answer;
   money.currency = answer.load<u32>(8);
   money.nanos = answer.load<u32>(12);
@@ -100,9 +83,7 @@ export function convert(money: Money, to: u32): u32 {
 
 /** The lines of a cart. */
 export function cartOf(session: View): ArgBuf {
-  const answer = call('boutique-cart', cartQuestion(CartRequest.GET, session));
-  expectOk('cart', answer);
-  return answer.response;
+  return cart.ask(cartQuestion(CartRequest.GET, session));
 }
 
 /** How many pieces there are in a cart. */
@@ -116,15 +97,11 @@ export function addToCart(session: View, product: Product, quantity: u32): u32 {
   const question = cartQuestion(CartRequest.ADD, session);
   copyId(product.pointer, question.pointer + 4);
   question.store<u32>(16, quantity);
-  const answer = call('boutique-cart', question);
-  expectOk('cart', answer);
-  return answer.response.load<u32>(0);
+  return cart.ask(question).load<u32>(0);
 }
 
 export function emptyCart(session: View): u32 {
-  const answer = call('boutique-cart', cartQuestion(CartRequest.EMPTY, session));
-  expectOk('cart', answer);
-  return answer.response.load<u32>(0);
+  return cart.ask(cartQuestion(CartRequest.EMPTY, session)).load<u32>(0);
 }
 
 function cartQuestion(what: u32, session: View): ArgBuf {
@@ -138,9 +115,7 @@ export function shippingQuote(pieces: u32): Money {
   const question = new ArgBuf(8);
   question.store<u32>(0, ShippingRequest.QUOTE);
   question.store<u32>(4, pieces);
-  const answer = call('boutique-shipping', question);
-  expectOk('shipping', answer);
-  return Money.read(answer.response, 0);
+  return Money.read(shipping.ask(question), 0);
 }
 
 /** Products to recommend, `countMax` at most, beside those whose ids stand with `stride` bytes between them from `ids` on. */
@@ -152,9 +127,7 @@ export function recommended(seed: u32, ids: View, stride: i32, countMax: i32): P
     copyId(ids.pointer + <usize>at, to);
     to += ID_SIZE;
   }
-  const answer = call('boutique-recommendation', question);
-  expectOk('recommendation', answer);
-  const chosen = answer.response;
+  const chosen = recommendation.ask(question);
   const products: Product[] = [];
   for (let at = 0; at < chosen.length && products.length < countMax; at += ID_SIZE) {
     const product = productAt(chosen.pointer + <usize>at);
@@ -168,5 +141,5 @@ export function adsFor(seed: u32, categories: View): ArgBuf {
   const question = new ArgBuf(AD_HEADER + categories.length);
   question.store<u32>(0, seed);
   question.set(categories, AD_HEADER);
-  return call('boutique-ad', question).response;
+  return ad.call(question).response;
 }
