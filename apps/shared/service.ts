@@ -1,18 +1,27 @@
-/** Another function of the application, found when this one is deployed. */
-import { ArgBuf, FunctionReference, resolve, Result, Status } from 'jord';
+/** Calls between services. */
+import { ArgBuf, FunctionReference, Invocation, Response, Result, resolve, Status } from 'jord';
+import { Code } from './codes';
 
+/**
+ * What the first word of every answer between services says: 0, what was asked for follows; up to CODE_MAX, the code of a
+ * refusal and nothing else; above it, the answer is JSON, which begins with this word.
+ */
+const CODE_MAX: u32 = 255;
+
+/** Another function, for the top level of a file: it is found when this one is deployed, or at a call if it came later. */
 export class Service {
   private reference: FunctionReference;
 
-  /** For the top level of a file. */
   constructor(private name: string) {
     this.reference = resolve(name);
   }
 
-  /** Calls it. The result may be a failure. */
   call(request: ArgBuf): Result {
     const result = this.reference.call(request);
-    return result.status == Status.UNKNOWN_FUNCTION ? this.again(request) : result;
+    if (result.status != Status.UNKNOWN_FUNCTION) return result;
+    // It was deployed later, or was away for a while.
+    this.reference = resolve(this.name);
+    return this.reference.call(request);
   }
 
   /** Calls it, and stops this function when that fails: the log of the other says why. */
@@ -22,9 +31,27 @@ export class Service {
     return result.response;
   }
 
-  /** It was deployed after this function, or was away for a while. */
-  private again(request: ArgBuf): Result {
-    this.reference = resolve(this.name);
-    return this.reference.call(request);
+  start(request: ArgBuf): Invocation {
+    if (!this.reference.ok) this.reference = resolve(this.name);
+    return this.reference.start(request);
   }
+}
+
+/** The code of the refusal that a service answered with; 0 when it did what it was asked for. */
+export function codeOf(result: Result): i32 {
+  if (!result.ok || result.response.length < 4) return Code.SERVICE_FAILED;
+  const first = load<u32>(result.response.pointer);
+  return first <= CODE_MAX ? <i32>first : 0;
+}
+
+/** An answer that refuses. */
+export function refuse(code: i32): Response {
+  const answer = new ArgBuf(4);
+  store<u32>(answer.pointer, code);
+  return new Response(answer);
+}
+
+/** An answer that says just that it is done. */
+export function done(): Response {
+  return new Response(new ArgBuf(4));
 }
