@@ -11,10 +11,10 @@
  * | review | hotelId, username, password | what guests wrote |
  * | restaurants, museums, cinemas | hotelId, username, password | what is near the hotel |
  */
-import { ArgBuf, JsonWriter, Request, Response } from 'jord';
+import { ArgBuf, JsonWriter, Request, Response, View } from 'jord';
 import { badRequest, failure } from '../../shared/failure';
 import { Service } from '../../shared/service';
-import { beginFeatures, endFeatures, writeAttractions, writeHotels, writeRating } from './shared/features';
+import { attractionCollection, hotelCollection } from './shared/features';
 import { Question } from './shared/question';
 import { Attraction, OFFER_SIZE, Outcome, PLACE_SIZE, Reservation, Review, STAY_SIZE, Wish } from './shared/wire';
 
@@ -79,13 +79,8 @@ function writePlace(message: ArgBuf, offset: i32, question: Question): void {
 
 /** The hotels of offers, with their profiles. */
 function answer(offers: ArgBuf, hasPrices: bool): Response {
-  const json = new JsonWriter(BODY_SIZE);
-  beginFeatures(json);
-  if (!offers.isEmpty) {
-    writeHotels(json, profile.ask(ArgBuf.copy(offers)), offers, hasPrices);
-  }
-  endFeatures(json);
-  return json.response();
+  const profiles = offers.isEmpty ? offers : profile.ask(ArgBuf.copy(offers));
+  return hotelCollection(profiles, offers, hasPrices);
 }
 
 function recommendations(question: Question): Response {
@@ -165,14 +160,14 @@ function reviewList(reviews: ArgBuf): Response {
   json.beginObject();
   // The mean, half a tenth rounded up.
   const sum = reviews.load<i32>(4);
-  writeRating(json.key('rating'), (2 * sum + count) / (2 * count));
+  writeRating(json, (2 * sum + count) / (2 * count));
   json.key('reviews').beginArray();
   let at = Review.FIRST;
   for (let i = 0; i < count; i++) {
     const text = at + Review.TEXTS + <i32>reviews.load<u16>(at + 2);
     const end = text + <i32>reviews.load<u16>(at + 4);
     json.beginObject();
-    writeRating(json.key('rating'), <i32>reviews.load<u16>(at));
+    writeRating(json, <i32>reviews.load<u16>(at));
     json.key('name').utf8(reviews.slice(at + Review.TEXTS, text));
     json.key('text').utf8(reviews.slice(text, end));
     json.endObject();
@@ -182,16 +177,20 @@ function reviewList(reviews: ArgBuf): Response {
   return json.response();
 }
 
+/** Tenths, as `4.3`. */
+function writeRating(json: JsonWriter, tenths: i32): void {
+  const text = memory.data(3);
+  store<u8>(text, <u8>(0x30 + tenths / 10));
+  store<u8>(text, 0x2e, 1);
+  store<u8>(text, <u8>(0x30 + (tenths % 10)), 2);
+  json.key('rating').raw(new View(text, 3));
+}
+
 function attractions(question: Question, what: u32): Response {
   const refused = refuseUser(question);
   if (refused != null) return refused;
   const message = new ArgBuf(8);
   message.store<u32>(0, question.hotel);
   message.store<u32>(4, what);
-  const found = attractionsService.ask(message);
-  const json = new JsonWriter(BODY_SIZE);
-  beginFeatures(json);
-  writeAttractions(json, found);
-  endFeatures(json);
-  return json.response();
+  return attractionCollection(attractionsService.ask(message));
 }

@@ -1,21 +1,46 @@
 /** Hotels and attractions as GeoJSON (RFC 7946), for a map. */
-import { ArgBuf, JsonWriter, View } from 'jord';
+import { ArgBuf, Response, View } from 'jord';
+import { JsonFragment } from '../../../shared/json-fragment';
+import { utf8 } from '../../../shared/text';
 import { OFFER_SIZE, Place, Profile } from './wire';
 
-const ROOMS: string[] = ['single room', 'double room', 'twin room', 'family room', 'suite'];
+const BODY_SIZE: i32 = 4096;
 
-export function beginFeatures(json: JsonWriter): void {
-  json.beginObject();
-  json.key('type').string('FeatureCollection');
-  json.key('features').beginArray();
-}
+const COLLECTION = utf8('{"type":"FeatureCollection","features":[');
+const COLLECTION_END = utf8(']}');
+const HOTEL = utf8('{"type":"Feature","id":"');
+const HOTEL_PROPERTIES = utf8('","properties":{');
+const ATTRACTION = utf8('{"type":"Feature","properties":{"name":');
+const KIND = utf8(',"kind":');
+const RATING = utf8(',"rating":');
+const METRES = utf8(',"metres":');
+const ADDRESS_END = utf8('},"image":');
+const RATE = utf8(',"rate":{"plan":');
+const ROOM = utf8(',"room":"');
+const CENTS = utf8('","cents":');
+const POINT = utf8('},"geometry":{"type":"Point","coordinates":[');
+const POINT_END = utf8(']}}');
 
-export function endFeatures(json: JsonWriter): void {
-  json.endArray().endObject();
-}
+/** What stands before the texts of a profile, in their order up to the postal code. */
+const KEYS: View[] = [
+  utf8('"name":'),
+  utf8(',"phone_number":'),
+  utf8(',"description":'),
+  utf8(',"address":{"street_number":'),
+  utf8(',"street_name":'),
+  utf8(',"city":'),
+  utf8(',"state":'),
+  utf8(',"country":'),
+  utf8(',"postal_code":'),
+];
 
-/** The hotels that the profile service answered, with their offers in the same order where they have one. */
-export function writeHotels(json: JsonWriter, profiles: ArgBuf, offers: ArgBuf, hasPrices: bool): void {
+/** The kinds of rooms of an offer. */
+const ROOMS: View[] = [utf8('single room'), utf8('double room'), utf8('twin room'), utf8('family room'), utf8('suite')];
+
+/** The hotels that the profile service answered, with their offers, which are in the same order. */
+export function hotelCollection(profiles: ArgBuf, offers: ArgBuf, hasPrices: bool): Response {
+  const out = new JsonFragment(BODY_SIZE);
+  out.bytes(COLLECTION);
   let offer = 0;
   for (let at = 0; at < profiles.length; ) {
     const number = profiles.load<u32>(at);
@@ -23,132 +48,81 @@ export function writeHotels(json: JsonWriter, profiles: ArgBuf, offers: ArgBuf, 
     const profile = profiles.slice(at + 8, at + 8 + length);
     // A hotel without profile was left out.
     while (offers.load<u32>(offer) != number) offer += OFFER_SIZE;
-    writeHotel(json, number, profile);
-    if (hasPrices) writeOffer(json, offers, offer);
-    json.endObject();
-    writePoint(json, profile.load<i32>(0), profile.load<i32>(4));
-    json.endObject();
+    if (at > 0) out.byte(0x2c);
+    out.bytes(HOTEL).integer(number).bytes(HOTEL_PROPERTIES);
+    writeProfile(out, profile);
+    if (hasPrices) writeOffer(out, offers, offer);
+    writePoint(out, profile);
     at += (8 + length + 7) & ~7;
   }
+  return end(out);
 }
 
-/** Leaves the feature and its properties open. */
-function writeHotel(json: JsonWriter, number: u32, profile: View): void {
-  json.beginObject();
-  json.key('type').string('Feature');
-  const digits = memory.data(16);
-  json.key('id').utf8(new View(digits, <i32>(writeDecimal(number, digits) - digits)));
-  json.key('properties').beginObject();
-  const texts = new Texts(profile);
-  json.key('name').utf8(texts.at(Profile.NAME));
-  json.key('phone_number').utf8(texts.at(Profile.PHONE));
-  json.key('description').utf8(texts.at(Profile.DESCRIPTION));
-  json.key('address').beginObject();
-  json.key('street_number').utf8(texts.at(Profile.STREET_NUMBER));
-  json.key('street_name').utf8(texts.at(Profile.STREET));
-  json.key('city').utf8(texts.at(Profile.CITY));
-  json.key('state').utf8(texts.at(Profile.STATE));
-  json.key('country').utf8(texts.at(Profile.COUNTRY));
-  json.key('postal_code').utf8(texts.at(Profile.POSTAL_CODE));
-  json.endObject();
-  json.key('image').utf8(texts.at(Profile.PICTURE));
+function writeProfile(out: JsonFragment, profile: View): void {
+  let text = profile.pointer + Profile.TEXTS;
+  for (let i = 0; i <= Profile.POSTAL_CODE; i++) {
+    const length = <i32>profile.load<u16>(Profile.LENGTHS + (i << 1));
+    out.bytes(unchecked(KEYS[i]));
+    out.quoted(new View(text, length));
+    text += <usize>length;
+  }
+  out.bytes(ADDRESS_END);
+  out.quoted(new View(text, <i32>profile.load<u16>(Profile.LENGTHS + (Profile.PICTURE << 1))));
 }
 
-function writeOffer(json: JsonWriter, offers: ArgBuf, at: i32): void {
-  json.key('rate').beginObject();
-  json.key('plan').utf8(offers.slice(at + 8, at + 12));
-  const room = offers.load<i32>(at + 12);
-  json.key('room').string(ROOMS[room]);
-  json.key('cents').integer(offers.load<u32>(at + 4));
-  json.endObject();
+function writeOffer(out: JsonFragment, offers: ArgBuf, at: i32): void {
+  out.bytes(RATE);
+  out.quoted(offers.slice(at + 8, at + 12));
+  out.bytes(ROOM).bytes(ROOMS[offers.load<i32>(at + 12)]);
+  out.bytes(CENTS).integer(offers.load<u32>(at + 4)).byte(0x7d);
 }
 
 /** The attractions that the service of this name answered. */
-export function writeAttractions(json: JsonWriter, places: ArgBuf): void {
+export function attractionCollection(places: ArgBuf): Response {
+  const out = new JsonFragment(BODY_SIZE);
+  out.bytes(COLLECTION);
   for (let at = 0; at < places.length; ) {
     const length = places.load<i32>(at + 4);
     const record = places.slice(at + Place.HEADER, at + Place.HEADER + length);
-    const nameLength = <i32>record.load<u16>(Place.LENGTHS);
-    const kindLength = <i32>record.load<u16>(Place.LENGTHS + 2);
-    const kindAt = Place.TEXTS + nameLength;
-    json.beginObject();
-    json.key('type').string('Feature');
-    json.key('properties').beginObject();
-    json.key('name').utf8(record.slice(Place.TEXTS, kindAt));
-    json.key('kind').utf8(record.slice(kindAt, kindAt + kindLength));
+    const kind = Place.TEXTS + <i32>record.load<u16>(Place.LENGTHS);
+    if (at > 0) out.byte(0x2c);
+    out.bytes(ATTRACTION);
+    out.quoted(record.slice(Place.TEXTS, kind));
+    out.bytes(KIND);
+    out.quoted(record.slice(kind, kind + <i32>record.load<u16>(Place.LENGTHS + 2)));
     const rating = <i32>record.load<u16>(Place.RATING);
-    if (rating > 0) writeRating(json.key('rating'), rating);
-    json.key('metres').integer(places.load<u32>(at));
-    json.endObject();
-    writePoint(json, record.load<i32>(0), record.load<i32>(4));
-    json.endObject();
+    if (rating > 0) out.bytes(RATING).integer(rating / 10).byte(0x2e).integer(rating % 10);
+    out.bytes(METRES).integer(places.load<u32>(at));
+    writePoint(out, record);
     at += Place.HEADER + length;
   }
+  return end(out);
 }
 
-/** Tenths, as `4.3`. */
-export function writeRating(json: JsonWriter, tenths: i32): void {
-  const text = memory.data(4);
-  store<u8>(text, <u8>(0x30 + tenths / 10));
-  store<u8>(text, 0x2e, 1);
-  store<u8>(text, <u8>(0x30 + (tenths % 10)), 2);
-  json.raw(new View(text, 3));
+function end(out: JsonFragment): Response {
+  out.bytes(COLLECTION_END);
+  return out.response('application/json');
 }
 
-function writePoint(json: JsonWriter, latitude: i32, longitude: i32): void {
-  json.key('geometry').beginObject();
-  json.key('type').string('Point');
-  json.key('coordinates').beginArray();
-  writeDegrees(json, longitude);
-  writeDegrees(json, latitude);
-  json.endArray().endObject();
+/** Ends the properties and the feature. Profiles and attractions begin with their place. */
+function writePoint(out: JsonFragment, place: View): void {
+  out.bytes(POINT);
+  writeDegrees(out, place.load<i32>(4));
+  out.byte(0x2c);
+  writeDegrees(out, place.load<i32>(0));
+  out.bytes(POINT_END);
 }
 
 /** Millionths of a degree, as degrees with six digits. */
-function writeDegrees(json: JsonWriter, millionths: i32): void {
-  const text = memory.data(16);
-  let to = text;
-  if (millionths < 0) store<u8>(to++, 0x2d);
+function writeDegrees(out: JsonFragment, millionths: i32): void {
+  if (millionths < 0) out.byte(0x2d);
   const size = <u32>abs(millionths);
-  to = writeDecimal(size / 1_000_000, to);
-  store<u8>(to, 0x2e);
+  const digits = memory.data(8);
   let rest = size % 1_000_000;
   for (let i: usize = 6; i > 0; i--) {
-    store<u8>(to + i, <u8>(0x30 + (rest % 10)));
+    store<u8>(digits + i, <u8>(0x30 + (rest % 10)));
     rest /= 10;
   }
-  json.raw(new View(text, <i32>(to + 7 - text)));
-}
-
-/** Returns the address behind it. */
-function writeDecimal(number: u32, pointer: usize): usize {
-  let length: usize = 1;
-  for (let rest = number / 10; rest > 0; rest /= 10) length++;
-  let rest = number;
-  for (let i = length; i > 0; i--) {
-    store<u8>(pointer + i - 1, <u8>(0x30 + (rest % 10)));
-    rest /= 10;
-  }
-  return pointer + length;
-}
-
-/** The texts of a profile, asked for in their order or any other. */
-class Texts {
-  private index: i32 = 0;
-  private offset: i32 = Profile.TEXTS;
-
-  constructor(private profile: View) {}
-
-  at(index: i32): View {
-    if (index < this.index) {
-      this.index = 0;
-      this.offset = Profile.TEXTS;
-    }
-    for (; this.index < index; this.index++) this.offset += this.length(this.index);
-    return this.profile.slice(this.offset, this.offset + this.length(index));
-  }
-
-  private length(index: i32): i32 {
-    return <i32>this.profile.load<u16>(Profile.LENGTHS + (index << 1));
-  }
+  store<u8>(digits, 0x2e);
+  out.integer(size / 1_000_000).bytes(new View(digits, 7));
 }
