@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { startGateway } from '../../src/gateway/server.ts';
-import type { Jord } from '../../src/jord.ts';
+import { Jord } from '../../src/jord.ts';
 import { startWorkerServer } from '../../src/server/worker-server.ts';
 import { isFailure } from '../application.ts';
 import { respondAsModel, respondToMany, startApplication } from '../applications.fixture.ts';
 import { utf8 } from '../bytes.ts';
-import { deployApplication, remoteTarget } from '../deploy.ts';
+import { deployApplication, localTarget, remoteTarget } from '../deploy.ts';
 import { Random } from '../random.ts';
 import { application } from './application.ts';
 import { generate, RATES } from './data.ts';
@@ -190,4 +190,13 @@ test('the application is deployed to a server over HTTP, twice', async (t) => {
     body: '{"page":"product","session":"s"}',
   });
   assert.equal(unknown.status, 404);
+});
+
+test('functions may be deployed before those that they call', async (t) => {
+  const jord = await Jord.start({ executors: 0 });
+  t.after(() => jord.stop());
+  const reversed = { ...application, functions: [...application.functions].reverse() };
+  await deployApplication(localTarget(jord), reversed, dataSet);
+  const model = dataSet.model();
+  for (const kind of dataSet.mix) respondAsModel(jord, model, kind.request(new Random(SEED)));
 });

@@ -74,7 +74,8 @@ function compress(): void {
   let h = load<u32>(STATE, 28);
   for (let i = 0; i < 64; i++) {
     const sum1 = rotr<u32>(e, 6) ^ rotr<u32>(e, 11) ^ rotr<u32>(e, 25);
-    const first = h + sum1 + ((e & f) ^ (~e & g)) + unchecked(ROUND_CONSTANTS[i]) + load<u32>(SCHEDULE + (<usize>i << 2));
+    const first =
+      h + sum1 + ((e & f) ^ (~e & g)) + unchecked(ROUND_CONSTANTS[i]) + load<u32>(SCHEDULE + ((<usize>i) << 2));
     const sum0 = rotr<u32>(a, 2) ^ rotr<u32>(a, 13) ^ rotr<u32>(a, 22);
     const second = sum0 + ((a & b) ^ (a & c) ^ (b & c));
     h = g;

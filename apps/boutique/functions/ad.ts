@@ -53,8 +53,8 @@ function others(ads: View, seed: u32): Response {
 /** Ads that follow each other. */
 function adsFrom(ads: View, first: u32, count: u32): View {
   const offsets = ads.pointer + GROUPS + <usize>ads.load<u32>(0) * GROUP_SIZE;
-  const start = load<i32>(offsets + (<usize>first << 2));
-  return ads.slice(start, load<i32>(offsets + (<usize>(first + count) << 2)));
+  const start = load<i32>(offsets + ((<usize>first) << 2));
+  return ads.slice(start, load<i32>(offsets + ((<usize>(first + count)) << 2)));
 }
 
 function adsOf(ads: View, group: usize): View {

@@ -40,7 +40,8 @@ function add(session: View, line: usize): u32 {
     const expected: i64 = cart == null ? 0 : cart.version;
     const offset = cart == null ? 0 : offsetOf(cart, line);
     if (offset == LINES_MAX * LINE_SIZE) return Outcome.CART_FULL;
-    const quantity = load<u32>(line, QUANTITY) + (offset < length ? load<u32>(cart!.pointer + <usize>(offset + QUANTITY)) : 0);
+    const quantity =
+      load<u32>(line, QUANTITY) + (offset < length ? load<u32>(cart!.pointer + <usize>(offset + QUANTITY)) : 0);
     if (quantity > QUANTITY_MAX) return Outcome.CART_FULL;
     const changed = new ArgBuf(max(length, offset + LINE_SIZE));
     if (cart != null) changed.set(cart);

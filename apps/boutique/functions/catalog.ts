@@ -41,7 +41,7 @@ function get(products: View, request: Request): Response {
 }
 
 function recordAt(products: View, index: u32): usize {
-  return products.pointer + load<u32>(products.pointer + OFFSETS + (<usize>index << 2));
+  return products.pointer + load<u32>(products.pointer + OFFSETS + ((<usize>index) << 2));
 }
 
 /** Which of the ids it is; -1 when it is none. */

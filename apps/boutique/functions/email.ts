@@ -36,7 +36,11 @@ export function handle(order: Request): Response {
   const count = order.load<i32>(Order.COUNT);
   for (let i = 0; i < count; i++) {
     const line = Order.LINES + i * Order.LINE_SIZE;
-    out.integer(order.load<u32>(line + 12)).bytes(TIMES).bytes(order.slice(line, line + ID_LENGTH)).bytes(COST);
+    out
+      .integer(order.load<u32>(line + 12))
+      .bytes(TIMES)
+      .bytes(order.slice(line, line + ID_LENGTH))
+      .bytes(COST);
     writeMoney(out, Money.read(order, line + LINE_SIZE));
     out.bytes(EACH);
   }

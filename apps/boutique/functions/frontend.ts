@@ -107,7 +107,12 @@ function homePage(visit: Visit): Response {
   const outcome = writeProducts(out, products, visit.currency);
   if (outcome != Outcome.OK) return refusal(outcome);
   const pages = (products.load<u32>(4) + PAGE_SIZE - 1) / PAGE_SIZE;
-  out.raw(PAGES).number(<u64>visit.number + 1).raw(PAGES_OF).number(pages).raw(PAGES_END);
+  out
+    .raw(PAGES)
+    .number(<u64>visit.number + 1)
+    .raw(PAGES_OF)
+    .number(pages)
+    .raw(PAGES_END);
   return finish(out, visit, NOTHING);
 }
 

@@ -131,7 +131,9 @@ function reserve(question: Question): Response {
   const reserved = reservation.ask(message);
   const outcome = reserved.load<u32>(0);
   if (outcome == Outcome.UNKNOWN_HOTEL) return unknownHotel();
-  if (outcome == Outcome.UNKNOWN_DATES) return failure(404, 'unknown_dates', 'the hotel cannot be reserved that early or late');
+  if (outcome == Outcome.UNKNOWN_DATES) {
+    return failure(404, 'unknown_dates', 'the hotel cannot be reserved that early or late');
+  }
   if (outcome == Outcome.SOLD_OUT) return failure(409, 'sold_out', 'the hotel has no rooms left');
   const json = new JsonWriter(128);
   json.beginObject();

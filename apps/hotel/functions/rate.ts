@@ -37,14 +37,14 @@ function writeOffer(hotel: View, arrival: u32, departure: u32, offer: usize): bo
   const nights = departure - arrival;
   if (arrival < firstDay || departure > firstDay + NIGHTS_KNOWN) return false;
   const plans = hotel.load<u32>(0);
-  const step = <usize>plans << 2;
+  const step = (<usize>plans) << 2;
   const first = hotel.pointer + PRICES + <usize>(arrival - firstDay) * step;
   let best = u32.MAX_VALUE;
   for (let i: u32 = 0; i < plans; i++) {
     const plan = hotel.pointer + PLANS + <usize>i * PLAN_SIZE;
     if (load<u32>(plan, 8) > nights) continue;
     let price: u32 = 0;
-    let night = first + (<usize>i << 2);
+    let night = first + ((<usize>i) << 2);
     for (const end = night + <usize>nights * step; night < end; night += step) price += load<u32>(night);
     if (price >= best) continue;
     best = price;

@@ -44,8 +44,8 @@ function look(hotel: View, arrival: u32, departure: u32, rooms: u32): u32 {
   const firstDay = hotel.load<u32>(0);
   if (arrival < firstDay || departure > firstDay + NIGHTS_KNOWN) return Outcome.UNKNOWN_DATES;
   const all: u32 = hotel.load<u16>(ROOMS);
-  let night = hotel.pointer + TAKEN + (<usize>(arrival - firstDay) << 1);
-  for (const end = night + (<usize>(departure - arrival) << 1); night < end; night += 2) {
+  let night = hotel.pointer + TAKEN + ((<usize>(arrival - firstDay)) << 1);
+  for (const end = night + ((<usize>(departure - arrival)) << 1); night < end; night += 2) {
     if (load<u16>(night) + rooms > all) return Outcome.SOLD_OUT;
   }
   return Outcome.OK;

@@ -19,7 +19,8 @@ export function handle(request: Request): Response {
   let difference: u64 = user == null ? 1 : 0;
   if (user != null) {
     const expected = user.pointer + SALT_LENGTH;
-    for (let i: usize = 0; i < <usize>SHA256_LENGTH; i += 8) difference |= load<u64>(expected + i) ^ load<u64>(digest + i);
+    for (let i: usize = 0; i < <usize>SHA256_LENGTH; i += 8)
+      difference |= load<u64>(expected + i) ^ load<u64>(digest + i);
   }
   const answer = new ArgBuf(4);
   answer.store<u32>(0, difference == 0 ? 1 : 0);

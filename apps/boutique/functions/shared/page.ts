@@ -65,7 +65,10 @@ export function writeAd(out: HtmlWriter, ads: View, choice: u32): void {
   for (let skipped = choice % count; skipped > 0; skipped--) at += adLength(ads, at);
   const text = at + 4 + <i32>ads.load<u16>(at);
   out.raw(AD).escaped(ads.slice(at + 4, text));
-  out.raw(AD_TEXT).escaped(ads.slice(text, at + adLength(ads, at))).raw(AD_END);
+  out
+    .raw(AD_TEXT)
+    .escaped(ads.slice(text, at + adLength(ads, at)))
+    .raw(AD_END);
 }
 
 function adLength(ads: View, at: i32): i32 {

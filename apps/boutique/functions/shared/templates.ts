@@ -83,8 +83,7 @@ export const RECOMMENDATIONS: string = '<h2>You may also like</h2>\n<div class="
 
 export const CART_HEADING: string = '<h1>Cart</h1>\n';
 export const CART_EMPTY: string = '<p>Your cart is empty. Items you add to it will appear here.</p>\n';
-export const CART_TABLE: string =
-  '<table>\n<tr><th>Product</th><th>SKU</th><th>Quantity</th><th>Price</th></tr>\n';
+export const CART_TABLE: string = '<table>\n<tr><th>Product</th><th>SKU</th><th>Quantity</th><th>Price</th></tr>\n';
 export const CART_ROW: string = '<tr><td><a href="/product/';
 export const CART_NAME: string = '">';
 export const CART_SKU: string = '</a></td><td>#';

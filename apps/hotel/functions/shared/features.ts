@@ -74,7 +74,10 @@ function writeOffer(out: JsonFragment, offers: ArgBuf, at: i32): void {
   out.bytes(RATE);
   out.quoted(offers.slice(at + 8, at + 12));
   out.bytes(ROOM).bytes(ROOMS[offers.load<i32>(at + 12)]);
-  out.bytes(CENTS).integer(offers.load<u32>(at + 4)).byte(0x7d);
+  out
+    .bytes(CENTS)
+    .integer(offers.load<u32>(at + 4))
+    .byte(0x7d);
 }
 
 /** The attractions that the service of this name answered. */
@@ -91,7 +94,12 @@ export function attractionCollection(places: ArgBuf): Response {
     out.bytes(KIND);
     out.quoted(record.slice(kind, kind + <i32>record.load<u16>(Place.LENGTHS + 2)));
     const rating = <i32>record.load<u16>(Place.RATING);
-    if (rating > 0) out.bytes(RATING).integer(rating / 10).byte(0x2e).integer(rating % 10);
+    if (rating > 0)
+      out
+        .bytes(RATING)
+        .integer(rating / 10)
+        .byte(0x2e)
+        .integer(rating % 10);
     out.bytes(METRES).integer(places.load<u32>(at));
     writePoint(out, record);
     at += Place.HEADER + length;

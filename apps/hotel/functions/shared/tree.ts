@@ -91,7 +91,7 @@ export class Search {
     const node = this.nodes + <usize>middle * NODE_SIZE;
     this.look(node);
     const axis = load<u16>(node, AXIS);
-    const apart = (axis == 0 ? this.x : axis == 1 ? this.y : this.z) - load<f64>(node + (<usize>axis << 3));
+    const apart = (axis == 0 ? this.x : axis == 1 ? this.y : this.z) - load<f64>(node + ((<usize>axis) << 3));
     if (apart < 0) {
       this.visit(first, middle);
       if (apart * apart <= this.reach) this.visit(middle + 1, end);
@@ -113,7 +113,11 @@ export class Search {
   private offer(node: usize, distance: f64): void {
     const wish = this.wish;
     const score: f64 =
-      wish == Wish.NEAR ? distance : wish == Wish.RATING ? -(<f64>load<u16>(node, RATING)) : <f64>load<u32>(node, PRICE);
+      wish == Wish.NEAR
+        ? distance
+        : wish == Wish.RATING
+          ? -(<f64>load<u16>(node, RATING))
+          : <f64>load<u32>(node, PRICE);
     const number = load<u32>(node, WHAT);
     let rank = this.count;
     while (rank > 0 && this.isBefore(score, number, rank - 1)) rank--;
