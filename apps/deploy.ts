@@ -3,6 +3,8 @@
  *
  *     npm run apps -- boutique hotel
  *     npm run apps -- boutique --server http://127.0.0.1:8080 --seed 7
+ *
+ * A server that is managed with a token wants it in JORD_TOKEN.
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -108,7 +110,7 @@ async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      server: { type: 'string', default: process.env['JORD_SERVER'] ?? 'http://127.0.0.1:8080' },
+      server: { type: 'string', default: 'http://127.0.0.1:8080' },
       seed: { type: 'string', default: String(DEFAULT_SEED) },
     },
   });

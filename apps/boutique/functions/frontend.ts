@@ -166,7 +166,7 @@ function productPage(visit: Visit): Response {
   const outcome = services.convert(price, visit.currency);
   if (outcome != Outcome.OK) return refusal(outcome);
   const others = services.recommended(seedOf(visit), product.id, ID_LENGTH, RECOMMENDED_MAX);
-  const out = new HtmlWriter(8192);
+  const out = new HtmlWriter(4096);
   writeHead(out, product.name, currencies, visit.currency, services.piecesOf(cart));
   out.raw(PRODUCT_HEADING).escaped(product.picture).raw(PRODUCT_NAME).escaped(product.name);
   writeMoney(out.raw(PRODUCT_PRICE), price);
