@@ -24,7 +24,6 @@ import { SHARED_WORDS } from './kv/protocol.ts';
 import { type KvBinding, KvSpaces } from './kv/spaces.ts';
 import { Sweeper } from './kv/sweeper.ts';
 import { ThreadKv } from './kv/thread-kv.ts';
-import type { Kv } from './kv/types.ts';
 import type { PortableFunction } from './messages.ts';
 import { type KnownFunction, type OrchestratorData, OrchestratorLinks } from './orchestrator.ts';
 import { Outbound } from './outbound/outbound.ts';
@@ -88,7 +87,7 @@ function silently(log: (record: LogRecord) => void = () => {}): (record: LogReco
 
 /** The worker server of this process, as its main thread has it. */
 export class LocalWorkerServer implements WorkerServer {
-  readonly kv: Kv;
+  readonly kv: ThreadKv;
   /** Words that all threads share with the writer of the key-value store. */
   readonly #kvShared = new Int32Array(new SharedArrayBuffer(4 * SHARED_WORDS));
   readonly #disk: KvDisk | undefined;
@@ -248,10 +247,11 @@ export class LocalWorkerServer implements WorkerServer {
     }
     for (const { name, concurrency, deployedAt, ...stored } of this.#store?.list() ?? []) {
       try {
-        await this.#spaces.ensure(stored.kv);
         const module = (await this.#store?.readModule(name)) ?? new Uint8Array(0);
-        const version = await this.#load(name, module, { ...stored, ...(concurrency === null ? {} : { concurrency }) });
-        this.#install(version, deployedAt);
+        const options = { ...stored, ...(concurrency === null ? {} : { concurrency }) };
+        await this.#spaces.with(stored.kv, async () =>
+          this.#install(await this.#load(name, module, options), deployedAt),
+        );
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         this.#log({ level: 'error', function: name, message: `cannot be deployed from the store: ${reason}` });
@@ -264,25 +264,24 @@ export class LocalWorkerServer implements WorkerServer {
     const bytes = new Uint8Array(module);
     return this.#change(async () => {
       checkFunctionName(name);
-      const made = await this.#spaces.ensure(checkKvRights(options.kv ?? []));
-      const version = await this.#load(name, bytes, options).catch(async (error: unknown) => {
-        await this.#spaces.abandon(made);
-        throw error;
-      });
-      const deployedAt = new Date().toISOString();
-      try {
-        const { layout, deadlineMs, concurrency, fetchAllow, kv } = version;
-        const limits = { memoryLimitBytes: memoryLimitOf(layout), deadlineMs, concurrency };
-        const settings = { ...limits, fetchAllow, kv, deployedAt };
-        await this.#store?.put(name, bytes, settings);
-      } catch (error) {
-        discard(this.#executor, version.descriptor);
-        throw error;
-      }
-      this.#install(version, deployedAt);
+      await this.#spaces.with(checkKvRights(options.kv ?? []), () => this.#deploy(name, bytes, options));
       await this.#orchestrators.announce(this.#knownFunctions());
       return this.inspect(name);
     });
+  }
+
+  async #deploy(name: string, bytes: Uint8Array, options: DeployOptions): Promise<void> {
+    const version = await this.#load(name, bytes, options);
+    const deployedAt = new Date().toISOString();
+    try {
+      const { layout, deadlineMs, concurrency, fetchAllow, kv } = version;
+      const limits = { memoryLimitBytes: memoryLimitOf(layout), deadlineMs, concurrency };
+      await this.#store?.put(name, bytes, { ...limits, fetchAllow, kv, deployedAt });
+    } catch (error) {
+      discard(this.#executor, version.descriptor);
+      throw error;
+    }
+    this.#install(version, deployedAt);
   }
 
   remove(name: string): Promise<void> {
@@ -426,7 +425,7 @@ export class LocalWorkerServer implements WorkerServer {
       orchestrators: [this.#dispatcher.stats(0), ...(await this.#orchestrators.stats())],
       logMessagesDropped: this.#threads.logMessagesDropped,
       homeMemoryFreeBytes: this.#executor.privLib.homeMemoryFree() >>> 0,
-      kv: await this.kv.spaces(),
+      kv: this.kv.describeAll(),
     };
   }
 

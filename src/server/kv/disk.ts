@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { SPACE_DIRTY_BYTES, SPACE_FAILED, SPACE_SIZE, SPACE_TABLE, SPACE_VERSION } from '../../../core/layout.ts';
+import { SPACE_DIRTY_BYTES, SPACE_FAILED, SPACE_SIZE, SPACE_TABLE } from '../../../core/layout.ts';
 import { JordError } from '../../errors.ts';
 import type { AddressSpace, PrivLib } from '../privlib.ts';
 import type { LogRecord } from '../types.ts';
@@ -47,7 +47,6 @@ export class KvDisk {
   readonly #log: (record: LogRecord) => void;
   readonly #options: DatabaseOptions;
   readonly #words: Int32Array;
-  readonly #bigWords: BigUint64Array;
   /** Ids in the file, by name. */
   readonly #ids = new Map<string, number>();
   readonly #bound = new Map<string, BoundSpace>();
@@ -72,7 +71,6 @@ export class KvDisk {
     this.#log = log;
     this.#options = options;
     this.#words = new Int32Array(addressSpace.memory.buffer, 0, 2 ** 29);
-    this.#bigWords = new BigUint64Array(addressSpace.memory.buffer, 0, 2 ** 28);
   }
 
   /** Undefined where there is no file yet. Throws STORE_UNUSABLE; so does what reads the entries. */
@@ -214,9 +212,8 @@ export class KvDisk {
     if (this.#started !== undefined) this.#ask({ kind: 'bind', space }).catch(() => {});
   }
 
-  /** Nothing of a space is on disk when this returns. Throws KV_DISK_FAILED. */
-  async drop({ name, address }: FoundSpace): Promise<void> {
-    const version = Atomics.load(this.#bigWords, (address + SPACE_VERSION) >>> 3);
+  /** Nothing of a space, which has given out versions up to this one, is on disk when this returns. Throws KV_DISK_FAILED. */
+  async drop(name: string, version: bigint): Promise<void> {
     await this.#ask({ kind: 'drop', name, version }).catch((error: unknown) => {
       throw diskFailed(name, error);
     });

@@ -7,6 +7,7 @@ import { checkSpaceName, parseKvRight } from '../../functions/kv-rights.ts';
 import { statusError } from '../errors.ts';
 import type { Executor } from '../executor.ts';
 import { failed, type PrivLib } from '../privlib.ts';
+import { clockWord, monotonicMs } from '../time.ts';
 import type { SpaceSettings, StoredEntry, StoredSpace } from './database.ts';
 import type { KvDisk } from './disk.ts';
 import { kvError } from './errors.ts';
@@ -90,11 +91,14 @@ export class KvSpaces {
     bytes.set(key, keyAt);
     bytes.set(value, valueAt);
     const ttl = BigInt(Math.ceil(ttlMs));
+    // What is left begins now; the clock may stand still.
+    if (ttlMs > 0) this.#privLib.clockAdvance(clockWord(monotonicMs()));
     const status = this.#privLib.kvLoad(handle, keyAt, key.length, valueAt, version, ttl, hostBase);
     this.#privLib.vmaUnmap(keyAt, hostBase);
     if (status === OK) return;
     this.#privLib.vmaUnmap(valueAt, hostBase);
-    if (status !== KV_FULL) throw kvError(status, name);
+    if (status !== KV_FULL)
+      throw new JordError('STORE_UNUSABLE', `A key of the space "${name}" is damaged.`, { status });
     const message = `The address space has no room for all keys of the space "${name}".`;
     throw new JordError('ADDRESS_SPACE_EXHAUSTED', message, { space: name });
   }
@@ -155,7 +159,13 @@ export class KvSpaces {
     }
     if (this.table.list().length >= SPACES_MAX) throw spacesFull(name);
     await this.#disk?.save(settings);
-    const handle = this.#enter(settings);
+    let handle: number;
+    try {
+      handle = this.#enter(settings);
+    } catch (error) {
+      await this.#disk?.drop(name, 0n);
+      throw error;
+    }
     this.#setVersion(handle, name, this.#versionFloor);
     this.#disk?.bind(this.table.find(name));
   }
@@ -177,7 +187,7 @@ export class KvSpaces {
   /** Throws KV_SPACE_UNKNOWN, KV_DISK_FAILED. */
   async drop(name: string): Promise<void> {
     const found = this.table.find(name);
-    await this.#disk?.drop(found);
+    await this.#disk?.drop(name, this.table.version(found));
     const status = this.#privLib.kvSpaceDrop(found.handle, this.#executor.hostBase);
     if (status !== OK) throw kvError(status, name);
     const version = this.table.version(found);
@@ -185,24 +195,27 @@ export class KvSpaces {
     this.#disk?.wake();
   }
 
-  /** Makes those that are missing, in memory. Returns the names of those it has made. */
-  async ensure(entries: readonly string[]): Promise<readonly string[]> {
+  /** Does something that needs the spaces of these entries: those that are missing are made, in memory, and stay if it is done. */
+  async with(entries: readonly string[], operation: () => Promise<void>): Promise<void> {
     const made: string[] = [];
-    for (const entry of entries) {
-      const { space } = parseKvRight(entry);
-      if (this.table.lookUp(space) !== undefined) continue;
-      await this.create(space, {});
-      made.push(space);
+    try {
+      for (const { space } of entries.map(parseKvRight)) {
+        if (this.table.lookUp(space) !== undefined) continue;
+        await this.create(space, {});
+        made.push(space);
+      }
+      await operation();
+    } catch (error) {
+      // What went wrong before is what counts.
+      for (const name of made) await this.#abandon(name).catch(() => undefined);
+      throw error;
     }
-    return made;
   }
 
-  /** Drops those that `ensure` has made, for a deploy that has failed. One that was put into meanwhile stays. */
-  async abandon(made: readonly string[]): Promise<void> {
-    for (const name of made) {
-      const found = this.table.lookUp(name);
-      if (found !== undefined && this.table.describe(found).keys === 0) await this.drop(name);
-    }
+  /** One that was put into meanwhile stays. */
+  async #abandon(name: string): Promise<void> {
+    const found = this.table.lookUp(name);
+    if (found !== undefined && this.table.describe(found).keys === 0) await this.drop(name);
   }
 
   /** What these entries of a deployment mean, in their order. Throws KV_SPACE_UNKNOWN. */

@@ -41,6 +41,11 @@ export class ThreadKv implements Kv {
 
   async spaces(): Promise<readonly KvSpaceInfo[]> {
     this.#host.checkRunning();
+    return this.describeAll();
+  }
+
+  /** The same, also when the server is stopped. */
+  describeAll(): readonly KvSpaceInfo[] {
     const users = this.#users();
     return this.#table.list().map((space) => this.#describe(space, users));
   }
