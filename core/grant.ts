@@ -2,9 +2,10 @@
 import { spill } from './free-lists';
 import {
   GRANTS_ORPHAN,
+  GRANT_FACTOR_A,
+  GRANT_FACTOR_B,
   GRANT_MASK,
-  GRANT_SHIFT_A,
-  GRANT_SHIFT_B,
+  GRANT_SHIFT,
   HOME_EXECUTOR,
   HOME_GRANT_TABLE_A,
   HOME_GRANT_TABLE_B,
@@ -24,6 +25,13 @@ import { failed, forgetLast, mayAsk, release, vteAtStart } from './vma-table';
 const GROUP_SIZE: u32 = 64;
 const GROUP_SHIFT: u32 = 6;
 
+/** Where the entry of a VTE is in one of the tables, which has this factor: a byte offset. */
+// @ts-ignore: decorator
+@inline
+function place(vte: u32, factor: u32): u32 {
+  return ((vte * factor) >>> GRANT_SHIFT) & GRANT_MASK;
+}
+
 /**
  * Grants a VMA to another PD beside its owner. The grant is kept in the tables of the PD that gets it, where the guard
  * finds it in at most two looks; `to` must not run on another thread meanwhile, and is a base the caller has checked.
@@ -32,8 +40,8 @@ export function grant(vte: u32, to: u32, permission: u32): u32 {
   if (permission != PERMISSION_READ && permission != PERMISSION_READ_WRITE) return BAD_PERMISSION;
   const end = permission == PERMISSION_READ ? load<u32>(vte, VTE_READ_END) : load<u32>(vte, VTE_WRITE_END);
   if (end == 0) return BAD_PERMISSION;
-  const slotA = to + HOME_GRANT_TABLE_A + ((vte >>> GRANT_SHIFT_A) & GRANT_MASK);
-  const slotB = to + HOME_GRANT_TABLE_B + ((vte >>> GRANT_SHIFT_B) & GRANT_MASK);
+  const slotA = to + HOME_GRANT_TABLE_A + place(vte, GRANT_FACTOR_A);
+  const slotB = to + HOME_GRANT_TABLE_B + place(vte, GRANT_FACTOR_B);
   const inA = load<u32>(slotA);
   const inB = load<u32>(slotB);
   if ((inA & ~31) == vte || (inB & ~31) == vte) return GRANT_REFUSED;
@@ -41,21 +49,33 @@ export function grant(vte: u32, to: u32, permission: u32): u32 {
   if (inA == 0) slot = slotA;
   else if (inB == 0) slot = slotB;
   else {
-    // Both taken: one of the two may have its other place free.
-    const otherOfA = to + HOME_GRANT_TABLE_B + ((inA >>> GRANT_SHIFT_B) & GRANT_MASK);
-    const otherOfB = to + HOME_GRANT_TABLE_A + ((inB >>> GRANT_SHIFT_A) & GRANT_MASK);
-    if (load<u32>(otherOfA) == 0) {
-      fill(to, otherOfA, inA);
-      slot = slotA;
-    } else if (load<u32>(otherOfB) == 0) {
-      fill(to, otherOfB, inB);
-      slot = slotB;
-    } else return GRANT_REFUSED;
+    // Both taken: one of the two may go elsewhere.
+    if (vacate(to, inA, HOME_GRANT_TABLE_B, GRANT_FACTOR_B, HOME_GRANT_TABLE_A, GRANT_FACTOR_A)) slot = slotA;
+    else if (vacate(to, inB, HOME_GRANT_TABLE_A, GRANT_FACTOR_A, HOME_GRANT_TABLE_B, GRANT_FACTOR_B)) slot = slotB;
+    else return GRANT_REFUSED;
   }
   atomic.add<u32>(vte, 1, VTE_GRANTS);
   fill(to, slot, vte | permission);
   store<u32>(to, load<u32>(to, HOME_GRANTS) + 1, HOME_GRANTS);
   return OK;
+}
+
+/**
+ * Copies an entry to its place in the other table, so that its own may be written over: where that is free, or what is there can go
+ * to its own other place. Neither loops nor calls, so no thread is ended while an entry is in two places. False, having done nothing.
+ */
+// @ts-ignore: decorator
+@inline
+function vacate(holder: u32, entry: u32, otherTable: u32, otherFactor: u32, table: u32, factor: u32): bool {
+  const other = holder + otherTable + place(entry & ~31, otherFactor);
+  const there = load<u32>(other);
+  if (there != 0) {
+    const further = holder + table + place(there & ~31, factor);
+    if (load<u32>(further) != 0) return false;
+    fill(holder, further, there);
+  }
+  fill(holder, other, entry);
+  return true;
 }
 
 /** Writes an entry, and notes that there may be some in these 64 bytes. */
@@ -71,9 +91,9 @@ function fill(holder: u32, slot: u32, entry: u32): void {
 // @ts-ignore: decorator
 @inline
 export function grantSlot(holder: u32, vte: u32): u32 {
-  const slotA = holder + HOME_GRANT_TABLE_A + ((vte >>> GRANT_SHIFT_A) & GRANT_MASK);
+  const slotA = holder + HOME_GRANT_TABLE_A + place(vte, GRANT_FACTOR_A);
   if ((load<u32>(slotA) & ~31) == vte) return slotA;
-  const slotB = holder + HOME_GRANT_TABLE_B + ((vte >>> GRANT_SHIFT_B) & GRANT_MASK);
+  const slotB = holder + HOME_GRANT_TABLE_B + place(vte, GRANT_FACTOR_B);
   return (load<u32>(slotB) & ~31) == vte ? slotB : 0;
 }
 

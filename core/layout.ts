@@ -510,9 +510,11 @@ export const HOME_GRANT_TABLE_B = 1152;
 export const HOME_GLOBALS = 2176;
 
 // Slots of a VTE in a PD's grant tables: an entry is VTE address | permission.
-// Byte offset in table A: (vte >>> GRANT_SHIFT_A) & GRANT_MASK, in table B with GRANT_SHIFT_B.
-export const GRANT_SHIFT_A = 3;
-export const GRANT_SHIFT_B = 11;
+// Byte offset in table A: (vte * GRANT_FACTOR_A >>> GRANT_SHIFT) & GRANT_MASK, in table B with GRANT_FACTOR_B. Products have 32
+// bits, and their highest ones depend on all of the VTE: its place among those of its granule, and which granule it is.
+export const GRANT_FACTOR_A = 0x3af5_6553;
+export const GRANT_FACTOR_B = 0x7e35_b9bf;
+export const GRANT_SHIFT = 22;
 export const GRANT_MASK = 0x3fc;
 
 // States of a PD.

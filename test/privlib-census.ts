@@ -256,9 +256,12 @@ class Inspector {
           const vte = (entry & ~31) >>> 0;
           this.#grants.set(vte, (this.#grants.get(vte) ?? 0) + 1);
           held++;
+          const group = (at - (base + L.HOME_GRANT_TABLE_A)) >>> 6;
+          assert.equal((this.#word(base + L.HOME_GRANT_GROUPS) >>> group) & 1, 1, 'a PD knows where its grants are');
         }
       }
       assert.equal(this.#word(base + L.HOME_GRANTS), held, `a PD in state ${state} counts its grants`);
+      if (held === 0) assert.equal(this.#word(base + L.HOME_GRANT_GROUPS), 0, 'a PD without grants looks for none');
     }
   }
 

@@ -1,8 +1,9 @@
 /** PrivLib in an address space of its own, and the guard's question asked from outside, for the tests of core/. */
 import {
+  GRANT_FACTOR_A,
+  GRANT_FACTOR_B,
   GRANT_MASK,
-  GRANT_SHIFT_A,
-  GRANT_SHIFT_B,
+  GRANT_SHIFT,
   GRANULE_SHIFT,
   GRANULE_TABLE,
   HOME_GLOBALS,
@@ -156,8 +157,8 @@ export class Fixture {
   #tablesAllow(base: number, address: number, size: number, write: boolean): boolean {
     const vte = this.vteOf(address);
     const permission = write ? PERMISSION_READ_WRITE : PERMISSION_READ;
-    const inA = this.word(base + HOME_GRANT_TABLE_A + ((vte >>> GRANT_SHIFT_A) & GRANT_MASK));
-    const inB = this.word(base + HOME_GRANT_TABLE_B + ((vte >>> GRANT_SHIFT_B) & GRANT_MASK));
+    const inA = this.word(base + HOME_GRANT_TABLE_A + ((Math.imul(vte, GRANT_FACTOR_A) >>> GRANT_SHIFT) & GRANT_MASK));
+    const inB = this.word(base + HOME_GRANT_TABLE_B + ((Math.imul(vte, GRANT_FACTOR_B) >>> GRANT_SHIFT) & GRANT_MASK));
     const granted = [inA, inB].some((entry) => (entry & ~31) === vte && (entry & permission) === permission);
     if (this.word(vte + VTE_OWNER) !== base && !granted) return false;
     return address + size <= this.word(vte + (write ? VTE_WRITE_END : VTE_READ_END));

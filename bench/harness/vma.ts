@@ -5,8 +5,9 @@
  */
 import {
   CLASS_SHIFT_MIN,
+  GRANT_FACTOR_A,
   GRANT_MASK,
-  GRANT_SHIFT_A,
+  GRANT_SHIFT,
   GRANTS_ORPHAN,
   GRANULE_COUNT,
   GRANULE_FIRST,
@@ -85,7 +86,7 @@ function fillVte(view: DataView, start: number, shift: number, length: number, o
 
 function share(view: DataView, address: number, holder: number): void {
   const vte = vteOf(view, address);
-  const slot = holder + HOME_GRANT_TABLE_A + ((vte >>> GRANT_SHIFT_A) & GRANT_MASK);
+  const slot = holder + HOME_GRANT_TABLE_A + ((Math.imul(vte, GRANT_FACTOR_A) >>> GRANT_SHIFT) & GRANT_MASK);
   if (word(view, slot) !== 0) throw new RangeError('no room for another grant');
   setWord(view, vte + VTE_OWNER, OWNER_NOBODY);
   setWord(view, vte + VTE_GRANTS, GRANTS_ORPHAN + 1);

@@ -7,9 +7,10 @@ import {
   FAULT_ACCESS,
   FAULT_ATOMIC_WAIT,
   FAULT_NONE,
+  GRANT_FACTOR_A,
+  GRANT_FACTOR_B,
   GRANT_MASK,
-  GRANT_SHIFT_A,
-  GRANT_SHIFT_B,
+  GRANT_SHIFT,
   HOME_GRANT_TABLE_A,
   HOME_GRANT_TABLE_B,
   HOME_LAST_READ_LENGTH,
@@ -503,8 +504,8 @@ test('many accesses in one function: they fault together if one of them is refus
 test('a slot of a grant table without permission grants nothing', () => {
   const entry = space.entryOf(foreign);
   const slots = [
-    home.base + HOME_GRANT_TABLE_A + ((entry >>> GRANT_SHIFT_A) & GRANT_MASK),
-    home.base + HOME_GRANT_TABLE_B + ((entry >>> GRANT_SHIFT_B) & GRANT_MASK),
+    home.base + HOME_GRANT_TABLE_A + ((Math.imul(entry, GRANT_FACTOR_A) >>> GRANT_SHIFT) & GRANT_MASK),
+    home.base + HOME_GRANT_TABLE_B + ((Math.imul(entry, GRANT_FACTOR_B) >>> GRANT_SHIFT) & GRANT_MASK),
   ];
   for (const slot of slots) {
     const was = space.get32(slot);

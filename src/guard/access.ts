@@ -82,9 +82,10 @@ import {
   ACCESS_WRITE,
   FAULT_ACCESS,
   FAULT_ATOMIC_WAIT,
+  GRANT_FACTOR_A,
+  GRANT_FACTOR_B,
   GRANT_MASK,
-  GRANT_SHIFT_A,
-  GRANT_SHIFT_B,
+  GRANT_SHIFT,
   GRANULE_SHIFT,
   GRANULE_TABLE,
   HOME_FAULT_ACCESS,
@@ -138,6 +139,7 @@ import {
   OP_I32_GE_U,
   OP_I32_LE_U,
   OP_I32_LT_U,
+  OP_I32_MUL,
   OP_I32_OR,
   OP_I32_SHL,
   OP_I32_SHR_U,
@@ -561,8 +563,8 @@ export function emitPermitted(e: Emitter, address: number, write: boolean): void
     e.i32(1);
     e.op(OP_ELSE);
   }
-  emitGranted(e, entry, write, GRANT_SHIFT_A, HOME_GRANT_TABLE_A);
-  emitGranted(e, entry, write, GRANT_SHIFT_B, HOME_GRANT_TABLE_B);
+  emitGranted(e, entry, write, GRANT_FACTOR_A, HOME_GRANT_TABLE_A);
+  emitGranted(e, entry, write, GRANT_FACTOR_B, HOME_GRANT_TABLE_B);
   e.op(OP_I32_OR);
   e.op(hasBranch ? OP_END : OP_I32_OR);
 }
@@ -595,9 +597,11 @@ function emitFindEntry(e: Emitter, address: number, entry: number): void {
  * Leaves whether the entry's slot in a grant table is v | permission: 0 or 1. VTEs are multiples of 32, so x = slot ^ v
  * is the permission, if the slot is v's at all. Write: x = 3. Read: x = 1 or 3, that is (x | 2) = 3.
  */
-function emitGranted(e: Emitter, entry: number, write: boolean, shift: number, table: number): void {
+function emitGranted(e: Emitter, entry: number, write: boolean, factor: number, table: number): void {
   e.get(entry);
-  e.i32(shift);
+  e.i32(factor);
+  e.op(OP_I32_MUL);
+  e.i32(GRANT_SHIFT);
   e.op(OP_I32_SHR_U);
   e.i32(GRANT_MASK);
   e.op(OP_I32_AND);

@@ -77,6 +77,7 @@ export const OP_I32_SUB = 0x6b;
 export const OP_I32_AND = 0x71;
 export const OP_I32_OR = 0x72;
 export const OP_I32_XOR = 0x73;
+export const OP_I32_MUL = 0x6c;
 export const OP_I32_SHL = 0x74;
 export const OP_I32_SHR_U = 0x76;
 export const OP_I64_GT_U = 0x56;

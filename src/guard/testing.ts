@@ -2,9 +2,10 @@
 import {
   ADDRESS_SPACE_PAGES,
   DEADLINE_FAR_MS,
+  GRANT_FACTOR_A,
+  GRANT_FACTOR_B,
   GRANT_MASK,
-  GRANT_SHIFT_A,
-  GRANT_SHIFT_B,
+  GRANT_SHIFT,
   GRANULE_COUNT,
   GRANULE_FIRST,
   GRANULE_SHIFT,
@@ -117,9 +118,10 @@ export class TestSpace {
   /** Enters the VMA of an address in a grant table of the PD at `base`; permission 0 takes it out. */
   grant(base: number, address: number, permission: number, table: 'A' | 'B'): void {
     const entry = this.entryOf(address);
-    const [shift, offset] = table === 'A' ? [GRANT_SHIFT_A, HOME_GRANT_TABLE_A] : [GRANT_SHIFT_B, HOME_GRANT_TABLE_B];
+    const [factor, offset] =
+      table === 'A' ? [GRANT_FACTOR_A, HOME_GRANT_TABLE_A] : [GRANT_FACTOR_B, HOME_GRANT_TABLE_B];
     const value = permission >= PERMISSION_READ ? entry | permission : 0;
-    this.set32(base + offset + ((entry >>> shift) & GRANT_MASK), value);
+    this.set32(base + offset + ((Math.imul(entry, factor) >>> GRANT_SHIFT) & GRANT_MASK), value);
     this.forgetLast(base);
   }
 

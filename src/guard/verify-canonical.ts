@@ -15,9 +15,10 @@ import {
   FAULT_DEADLINE,
   FAULT_GROW_REFUSED,
   FAULT_SEGMENT,
+  GRANT_FACTOR_A,
+  GRANT_FACTOR_B,
   GRANT_MASK,
-  GRANT_SHIFT_A,
-  GRANT_SHIFT_B,
+  GRANT_SHIFT,
   GRANULE_SHIFT,
   GRANULE_TABLE,
   HOME_DEADLINE_MS,
@@ -221,9 +222,9 @@ function findEntry(address: number, entry: number, granule: number): string {
     i32.add; local.set ${entry}`;
 }
 
-function granted(entry: number, write: boolean, shift: number, table: number): string {
+function granted(entry: number, write: boolean, factor: number, table: number): string {
   return `
-    local.get ${entry}; i32.const ${shift}; i32.shr_u; i32.const ${GRANT_MASK}; i32.and
+    local.get ${entry}; i32.const ${factor}; i32.mul; i32.const ${GRANT_SHIFT}; i32.shr_u; i32.const ${GRANT_MASK}; i32.and
     local.get base; i32.add; i32.load ${table}
     local.get ${entry}; i32.xor; ${write ? '' : 'i32.const 2; i32.or;'} i32.const 3; i32.eq`;
 }
@@ -234,8 +235,8 @@ function permitted(address: number, entry: number, granule: number, write: boole
     ${findEntry(address, entry, granule)}
     local.get ${entry}; i32.load ${VTE_OWNER}; local.get base; i32.eq
     ${isMasked ? '' : 'if i32; i32.const 1; else'}
-    ${granted(entry, write, GRANT_SHIFT_A, HOME_GRANT_TABLE_A)}
-    ${granted(entry, write, GRANT_SHIFT_B, HOME_GRANT_TABLE_B)}
+    ${granted(entry, write, GRANT_FACTOR_A, HOME_GRANT_TABLE_A)}
+    ${granted(entry, write, GRANT_FACTOR_B, HOME_GRANT_TABLE_B)}
     i32.or
     ${isMasked ? 'i32.or' : 'end'}`;
 }
