@@ -92,10 +92,12 @@ export interface Counts {
 
 /** Reads the address space by core/layout.ts. Never writes. */
 export class AddressSpaceView {
+  readonly memory: WebAssembly.Memory;
   readonly bytes: Buffer;
   readonly #view: DataView;
 
   constructor(memory: WebAssembly.Memory) {
+    this.memory = memory;
     // Buffer.from is limited to less than 4 GiB; the last granule is never given out.
     this.bytes = Buffer.from(memory.buffer, 0, 0xff00_0000);
     this.#view = new DataView(memory.buffer);

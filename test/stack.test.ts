@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { EXECUTOR_INVOCATIONS, EXECUTOR_PDS, EXECUTOR_VMAS } from '../core/layout.ts';
 import { CALLEE_STACK_EXHAUSTED } from '../core/status.ts';
 import type { FaultDetails } from '../src/server/types.ts';
+import { deepest, depths, diveRequest, diverModule } from './diver.ts';
 import { EXECUTOR, type ObservedServer, startObserved } from './observed-server.ts';
 import { handle, imports, wat } from './wat.ts';
 
@@ -53,42 +54,32 @@ const OPERATIONS: Readonly<Record<string, string>> = {
 const TO_THE_BOTTOM = '(call $call_name (i32.const 64) (i32.const 6) (i32.const 0))';
 const BODIES = [...Object.values(OPERATIONS), TO_THE_BOTTOM];
 
-/**
- * Goes down `coarse` frames, then `fine` ones of another size, asks, and comes back. The two sizes make all amounts of
- * stack possible, in steps of a few bytes. A handler for everything is around it all: it must see nothing.
- */
-const DIVER = `(module $diver
-  ${imports('argbuf_new', 'argbuf_free', 'argbuf_resize', 'argbuf_protect', 'argbuf_length', 'resolve', 'log', 'time')}
-  ${imports('random', 'request_field', 'request_fields', 'response_field', 'call', 'call_name')}
-  ${imports('start', 'cancel', 'wait', 'wait_any', 'wait_all')}
-  (memory 1) (data (i32.const 0) "echo") (data (i32.const 16) "x-name") (data (i32.const 24) "trap")
+const DIVER = diverModule(
+  BODIES,
+  [
+    'argbuf_new',
+    'argbuf_free',
+    'argbuf_protect',
+    'argbuf_length',
+    'resolve',
+    'log',
+    'time',
+    'random',
+    'request_field',
+    'request_fields',
+    'response_field',
+    'call',
+    'call_name',
+    'start',
+    'cancel',
+    'wait',
+    'wait_any',
+    'wait_all',
+  ],
+  `(data (i32.const 0) "echo") (data (i32.const 16) "x-name") (data (i32.const 24) "trap")
   (data (i32.const 32) "fault") (data (i32.const 40) "throw") (data (i32.const 48) "bad") (data (i32.const 56) "relay")
-  (data (i32.const 64) "bottom")
-  (type $operation (func (param i32) (result i32)))
-  (table funcref (elem ${BODIES.map((_, i) => `$operation${i}`).join(' ')}))
-  ${BODIES.map((text, i) => `(func $operation${i} (type $operation) (param $x i32) (result i32) ${text})`).join('\n')}
-  (func $coarse (param $n i32) (param $fine i32) (param $operation i32) (param $x i32) (result i32)
-    (if (result i32) (local.get $n)
-      (then (i32.add (local.get $n)
-        (call $coarse (i32.sub (local.get $n) (i32.const 1)) (local.get $fine) (local.get $operation) (local.get $x))))
-      (else (call $fine (local.get $fine) (local.get $operation) (local.get $x) (i64.const 1) (i64.const 2) (i64.const 3)))))
-  (func $fine (param $n i32) (param $operation i32) (param $x i32) (param $a i64) (param $b i64) (param $c i64) (result i32)
-    (if (result i32) (local.get $n)
-      (then (i32.add (i32.wrap_i64 (i64.xor (i64.mul (local.get $a) (local.get $b)) (local.get $c)))
-        (call $fine (i32.sub (local.get $n) (i32.const 1)) (local.get $operation) (local.get $x)
-          (i64.add (local.get $a) (local.get $c)) (local.get $c) (local.get $b))))
-      (else (call_indirect (type $operation) (local.get $x) (local.get $operation)))))
-  ${handle(
-    `(local.set $operation (i32.load (local.get $request)))
-     (local.set $coarse (i32.load offset=4 (local.get $request)))
-     (local.set $fine (i32.load offset=8 (local.get $request)))
-     (drop (call $argbuf_resize (local.get $request) (i32.const 64)))
-     (try
-       (do (drop (call $coarse (local.get $coarse) (local.get $fine) (local.get $operation) (local.get $request))))
-       (catch_all (return (i32.const 99))))
-     (i32.const 0)`,
-    '(local $operation i32) (local $coarse i32) (local $fine i32)',
-  )})`;
+  (data (i32.const 64) "bottom")`,
+);
 
 const CALLEES: Readonly<Record<string, string>> = {
   echo: `(module (memory 1) ${handle('(i32.store (i32.const 0) (i32.const 1)) (local.get $request)')})`,
@@ -112,7 +103,7 @@ let observed: ObservedServer;
 
 before(async () => {
   observed = await startObserved({ callDepthMax: 65535 });
-  await observed.server.deploy('diver', wat(DIVER));
+  await observed.server.deploy('diver', DIVER);
   for (const [name, text] of Object.entries(CALLEES)) await observed.server.deploy(name, wat(text));
   // Until V8 has optimised it: its frames get smaller.
   for (let i = 0; i < 50; i++) await dive(0, 5000, 1000);
@@ -121,7 +112,7 @@ after(() => observed?.server.stop());
 
 /** The fault of a dive, or undefined when it came back. */
 async function dive(operation: number, coarse: number, fine: number): Promise<FaultDetails | undefined> {
-  const request = new Uint8Array(Uint32Array.of(operation, coarse, fine).buffer);
+  const request = diveRequest(operation, coarse, fine);
   try {
     const { body } = await observed.server.invoke('diver', request, { http: HTTP });
     assert.equal(body.length, 0);
@@ -137,17 +128,6 @@ async function dive(operation: number, coarse: number, fine: number): Promise<Fa
     assert.equal(memory.word(EXECUTOR + EXECUTOR_PDS), 0);
     assert.equal(memory.word(EXECUTOR + EXECUTOR_INVOCATIONS), 0);
   }
-}
-
-/** The most coarse frames that a dive for nothing survives. V8 compiles the function anew meanwhile, so it is not exact. */
-async function deepest(): Promise<number> {
-  let [low, high] = [0, 1 << 17];
-  while (high - low > 1) {
-    const middle = (low + high) >>> 1;
-    if ((await dive(0, middle, 0)) === undefined) low = middle;
-    else high = middle;
-  }
-  return low;
 }
 
 /** The first test: what handles faults runs at the bottom of the stack when it has never run before. */
@@ -175,14 +155,9 @@ for (const [operation, name] of Object.keys(OPERATIONS).entries()) {
   test(name, async () => {
     // Once with the stack empty, so that what is compiled, carved and made at first is there.
     await dive(operation, 1, 0);
-    const bottom = await deepest();
+    const bottom = await deepest(async (coarse) => (await dive(0, coarse, 0)) === undefined);
     const seen = new Set<string | undefined>();
-    // From where nothing fits to where everything does, the first part of it in small steps.
-    for (let coarse = bottom + 100; coarse > bottom - 4000; coarse -= coarse > bottom - 150 ? 1 : 50) {
-      for (let fine = 0; fine < (coarse > bottom - 60 ? 4 : 1); fine++) {
-        seen.add((await dive(operation, coarse, fine))?.fault);
-      }
-    }
+    for (const [coarse, fine] of depths(bottom)) seen.add((await dive(operation, coarse, fine))?.fault);
     assert.deepEqual(seen, new Set(['stack-exhausted', name === 'a fault of its own' ? 'memory-access' : undefined]));
     observed.memory.assertIdle();
     observed.memory.assertPristine();
