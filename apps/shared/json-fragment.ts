@@ -10,6 +10,14 @@ export class JsonFragment extends TextWriter {
     super(capacity);
   }
 
+  /** Four bytes, little-endian: fragments have numbers for services before and behind the text. */
+  word(value: u32): this {
+    this.reserve(4);
+    store<u32>(this.at, value);
+    this.at += 4;
+    return this;
+  }
+
   /** UTF-8 text, in quotes. */
   quoted(text: View): this {
     this.byte(0x22);

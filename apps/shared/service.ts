@@ -46,12 +46,19 @@ export function codeOf(result: Result): i32 {
 
 /** An answer that refuses. */
 export function refuse(code: i32): Response {
-  const answer = new ArgBuf(4);
-  store<u32>(answer.pointer, code);
-  return new Response(answer);
+  const refusal = new ArgBuf(4);
+  refusal.store<i32>(0, code);
+  return new Response(refusal);
 }
 
-/** An answer that says just that it is done. */
+/** An answer whose first word says that all is well; the others are its user's. */
+export function newAnswer(length: i32): ArgBuf {
+  const answer = new ArgBuf(length);
+  answer.store<u32>(0, 0);
+  return answer;
+}
+
+/** An answer that says nothing else. */
 export function done(): Response {
-  return new Response(new ArgBuf(4));
+  return new Response(newAnswer(4));
 }
