@@ -26,6 +26,9 @@ export interface CrashResult {
 /** More than are written before a kill. */
 const NUMBERS_PER_LIFE = 1_000_000;
 const LIFE_MS_MAX = 200;
+/** Some are killed while they start: one in so many, so long after they were begun. */
+const EARLY = 5;
+const START_MS_MAX = 800;
 
 /** What is known of a key: the number of its last write that counts (0: it is not there), and its version where that is known. */
 interface Known {
@@ -34,6 +37,7 @@ interface Known {
 }
 
 interface Life {
+  readonly isReady: boolean;
   readonly found: ReadonlyMap<number, Known>;
   readonly done: readonly (Known & { readonly key: number })[];
   readonly logged: readonly string[];
@@ -57,8 +61,12 @@ export async function crash({ folder, kills, seed, progress = () => {} }: CrashO
   let found = 0;
   for (let kill = 1; kill <= kills; kill++) {
     const first = kill * NUMBERS_PER_LIFE + 1;
-    const life = await live(folder, first, random() * LIFE_MS_MAX);
+    const isEarly = Math.floor(random() * EARLY) === 0;
+    const life = await live(folder, first, isEarly, random() * (isEarly ? START_MS_MAX : LIFE_MS_MAX));
     assert.deepEqual(life.logged, []);
+    progress(kill);
+    // It has written nothing, and has not said all that it found.
+    if (!life.isReady) continue;
     for (const { key, writer } of KEYS) {
       const before = known.get(key) ?? assert.fail();
       const now = life.found.get(key) ?? { number: 0, version: 0n };
@@ -73,7 +81,6 @@ export async function crash({ folder, kills, seed, progress = () => {} }: CrashO
     for (const { version } of life.done) if (version > versionMax) versionMax = version;
     acknowledged += life.done.length;
     underWay = nextWrites(life, known, first);
-    progress(kill);
   }
   return { acknowledged, found };
 }
@@ -104,8 +111,8 @@ function nextWrites(life: Life, known: ReadonlyMap<number, Known>, first: number
   );
 }
 
-/** One server, from its start until it is killed so long after its first acknowledgement. */
-async function live(folder: string, first: number, milliseconds: number): Promise<Life> {
+/** One server, from its start until it is killed so long after its first acknowledgement, or after it was begun. */
+async function live(folder: string, first: number, isEarly: boolean, milliseconds: number): Promise<Life> {
   const file = join(import.meta.dirname, 'kv-crash-server.ts');
   const child = spawn(process.execPath, [file, folder, String(first)], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
@@ -115,7 +122,7 @@ async function live(folder: string, first: number, milliseconds: number): Promis
     if (output.includes('\ndone')) resolve();
   });
   const closed = once(child, 'close');
-  await Promise.race([begun, closed]);
+  if (!isEarly) await Promise.race([begun, closed]);
   await delay(milliseconds);
   child.kill('SIGKILL');
   const [, signal] = await closed;
@@ -137,5 +144,5 @@ function read(lines: readonly string[]): Life {
     if (kind === 'found') found.set(key, { number, version });
     else done.push({ key, number, version });
   }
-  return { found, done, logged };
+  return { isReady: lines.includes('ready'), found, done, logged };
 }
