@@ -9,9 +9,15 @@ const FINE_STEPS = 60;
 /**
  * Goes down `coarse` frames, then `fine` ones of another size, asks, and comes back. The two sizes make all amounts of
  * stack possible, in steps of a few bytes. A handler for everything is around it all: it must see nothing. `bodies` are what is
- * asked, each of which leaves a number; $x is an ArgBuf of 64 bytes, the first 12 of which are the request.
+ * asked, each of which leaves a number; $x is an ArgBuf of 64 bytes, the first 12 of which are the request. `before` is done with
+ * all of the stack left; there it is $request.
  */
-export function diverModule(bodies: readonly string[], importNames: readonly string[], fields: string): Uint8Array {
+export function diverModule(
+  bodies: readonly string[],
+  importNames: readonly string[],
+  fields: string,
+  before = '',
+): Uint8Array {
   const names = new Set([...importNames, 'argbuf_resize']);
   return wat(`(module $diver
   ${imports(...names)}
@@ -35,6 +41,7 @@ export function diverModule(bodies: readonly string[], importNames: readonly str
      (local.set $coarse (i32.load offset=4 (local.get $request)))
      (local.set $fine (i32.load offset=8 (local.get $request)))
      (drop (call $argbuf_resize (local.get $request) (i32.const 64)))
+     ${before}
      (try
        (do (drop (call $coarse (local.get $coarse) (local.get $fine) (local.get $operation) (local.get $request))))
        (catch_all (return (i32.const 99))))

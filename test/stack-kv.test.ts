@@ -14,6 +14,10 @@ const COUNTER = '(i32.const 8) (i32.const 1)';
 /** A key that is another one with each amount of stack. */
 const NEW_KEY = '(local.get $x) (i32.const 12)';
 const NEW_VALUE = '(call $argbuf_new (i32.const 100))';
+/** A key that is put before each dive, also a new one each time. */
+const THERE = '(i32.const 512) (i32.const 12)';
+const PUT_THERE = `(memory.copy (i32.const 512) (local.get $request) (i32.const 12)) (i32.store8 (i32.const 512) (i32.const 255))
+  (drop ${put(OWN, THERE, NEW_VALUE)})`;
 const CACHE_KEYS_MAX = 20;
 
 function put(space: string, key: string, value: string): string {
@@ -34,9 +38,9 @@ const OPERATIONS: Readonly<Record<string, string>> = {
   'kv_put of the ArgBuf with the key': put(OWN, NEW_KEY, '(local.get $x)'),
   'kv_put in a cache that is full': put(CACHE, NEW_KEY, NEW_VALUE),
   'kv_put that needs the room of several': put(CACHE, K, '(call $argbuf_new (i32.const 1800))'),
-  kv_delete: `(drop ${put(OWN, NEW_KEY, NEW_VALUE)}) (call $kv_delete ${OWN} ${NEW_KEY} (i64.const -1))`,
-  'kv_delete of what is held': `(drop ${put(OWN, NEW_KEY, NEW_VALUE)}) (drop (call $kv_get ${OWN} ${NEW_KEY}))
-    (call $kv_delete ${OWN} ${NEW_KEY} (i64.const -1))`,
+  kv_delete: `(call $kv_delete ${OWN} ${THERE} (i64.const -1))`,
+  'kv_delete of what is held': `(drop (call $kv_get ${OWN} ${THERE})) (call $kv_delete ${OWN} ${THERE} (i64.const -1))`,
+  'kv_put of what is there, in an ArgBuf that is there': put(OWN, THERE, '(local.get $x)'),
   kv_add: `(call $kv_add ${OWN} ${COUNTER} (i64.const 1) (i32.const 128))`,
   'kv_add to what is held': `(drop (call $kv_get ${OWN} ${COUNTER})) (call $kv_add ${OWN} ${COUNTER} (i64.const 1) (i32.const 128))`,
   'kv_add to no key': `(call $kv_add ${OWN} ${NEW_KEY} (i64.const 1) (i32.const 128))`,
@@ -60,6 +64,7 @@ const MODULE = diverModule(
   Object.values(OPERATIONS),
   [...IMPORTS, 'kv_list', 'kv_release', 'kv_sync'],
   '(data (i32.const 0) "k") (data (i32.const 8) "counter") (data (i32.const 16) "own")',
+  PUT_THERE,
 );
 
 let observed: ObservedServer;
