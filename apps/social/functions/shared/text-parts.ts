@@ -12,10 +12,13 @@ const PART_SIZE: usize = 12;
 const START: usize = 4;
 const END: usize = 8;
 
-/** `http://` and `https://`, whose first eight bytes are compared at once. */
-const HTTP: u64 = 0x2f2f_3a70_7474_68; // "http://"
-const HTTP_MASK: u64 = 0xff_ffff_ffff_ffff;
-const HTTPS: u64 = 0x2f3a_7370_7474_68; // "https:/"
+const BYTES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+const AT: u8 = 0x40;
+const COLON: u8 = 0x3a;
+/** `http`, and what follows the colon. */
+const HTTP: u32 = 0x7074_7468;
+const SLASHES: u16 = 0x2f2f;
 
 /** For each ASCII character, whether a URL can have it behind its `//`. */
 const URL_BYTES: StaticArray<bool> = urlBytes();
@@ -33,17 +36,28 @@ export class TextParts {
   ) {
     // A mention takes two characters at least.
     this.parts = heap.alloc(PART_SIZE * <usize>(min(text.length, charactersMax + 1) / 2 + 1));
-    const start = text.pointer;
-    const end = start + <usize>text.length;
-    for (let at = start; at < end; ) {
+    const end = text.pointer + <usize>text.length;
+    // Mentions and URLs are ASCII, and do not overlap.
+    let free = text.pointer;
+    for (let at = text.pointer; at < end; ) {
+      if (at + 8 <= end && isPlain(load<u64>(at))) {
+        this.characters += 8;
+        at += 8;
+        continue;
+      }
       const byte = load<u8>(at);
       let past = at + 1;
-      if (byte == 0x40) past = this.mentionEnd(at, end);
-      else if (byte == 0x68 && at + 8 <= end) past = this.urlEnd(at, end);
-      // Mentions and URLs are ASCII.
+      if (byte == AT) {
+        past = this.mentionEnd(at, end);
+        if (past > at + 1 && this.characters < charactersMax) this.add(PartKind.MENTION, at, past);
+      } else if (byte == COLON) {
+        const start = this.urlStart(free, at);
+        if (start != 0) past = this.urlEnd(at, end);
+        if (past > at + 1 && this.characters < charactersMax) this.add(PartKind.URL, start, past);
+      }
       if (past > at + 1) {
-        if (this.characters < charactersMax) this.add(byte == 0x40 ? PartKind.MENTION : PartKind.URL, at, past);
         this.characters += <i32>(past - at);
+        free = past;
       } else if ((byte & 0xc0) != 0x80) this.characters++;
       at = past;
     }
@@ -73,15 +87,19 @@ export class TextParts {
     return past;
   }
 
-  private urlEnd(at: usize, end: usize): usize {
-    const bytes = load<u64>(at);
-    let from: usize = 0;
-    if ((bytes & HTTP_MASK) == HTTP) from = at + 7;
-    else if ((bytes & HTTP_MASK) == HTTPS && load<u8>(at, 7) == 0x2f) from = at + 8;
-    else return at + 1;
+  /** Where the URL begins whose colon is found, not before `free`; 0 when it is none. */
+  private urlStart(free: usize, colon: usize): usize {
+    if (colon >= free + 5 && load<u32>(colon - 5) == HTTP && load<u8>(colon - 1) == 0x73) return colon - 5;
+    return colon >= free + 4 && load<u32>(colon - 4) == HTTP ? colon - 4 : 0;
+  }
+
+  /** Where it ends, or just behind the colon when it is none. */
+  private urlEnd(colon: usize, end: usize): usize {
+    const from = colon + 3;
+    if (from >= end || load<u16>(colon, 1) != SLASHES) return colon + 1;
     let past = from;
     while (past < end && isUrlByte(load<u8>(past))) past++;
-    return past == from ? at + 1 : past;
+    return past == from ? colon + 1 : past;
   }
 
   private add(kind: PartKind, at: usize, past: usize): void {
@@ -96,6 +114,13 @@ export class TextParts {
     if (<u32>index >= <u32>this.length) throw new RangeError('no such part of a text');
     return this.parts + PART_SIZE * <usize>index;
   }
+}
+
+/** Eight bytes of ASCII without `@` and colon. Errs on the side of no. */
+function isPlain(bytes: u64): bool {
+  const ats = bytes ^ (BYTES * AT);
+  const colons = bytes ^ (BYTES * COLON);
+  return ((bytes | (ats - BYTES) | (colons - BYTES)) & HIGH) == 0;
 }
 
 function isUrlByte(byte: u8): bool {
