@@ -1,6 +1,7 @@
 /** Grants: VMAs that a PD shares, kept in the tables in its own home's header, where the guard finds them in two looks. */
 import { spill } from './free-lists';
 import {
+  CONTROL_KV_BYTES,
   GRANTS_ORPHAN,
   GRANT_FACTOR_A,
   GRANT_FACTOR_B,
@@ -11,6 +12,7 @@ import {
   HOME_GRANT_TABLE_B,
   HOME_GRANTS,
   HOME_GRANT_GROUPS,
+  OWNER_STORE,
   PERMISSION_READ,
   PERMISSION_READ_WRITE,
   VTE_GRANTS,
@@ -19,7 +21,7 @@ import {
   VTE_WRITE_END,
 } from './layout';
 import { BAD_PERMISSION, GRANT_REFUSED, NOT_GRANTED, OK, STALE_PD } from './status';
-import { failed, forgetLast, mayAsk, release, vteAtStart } from './vma-table';
+import { failed, forgetLast, mayAsk, release, sizeOf, vteAtStart } from './vma-table';
 
 /** Both tables are 2 KiB, in 32 groups of this size. */
 const GROUP_SIZE: u32 = 64;
@@ -108,6 +110,13 @@ export function vmaRelease(address: u32, asker: u32): u32 {
   return OK;
 }
 
+/** The key-value store has so many bytes less: of a VMA that is freed, whoever frees it. */
+// @ts-ignore: decorator
+@inline
+export function dischargeStore(bytes: u32): void {
+  atomic.sub<u32>(CONTROL_KV_BYTES, bytes);
+}
+
 /** Returns what `release` does. */
 // @ts-ignore: decorator
 @inline
@@ -117,8 +126,9 @@ function dropGrant(holder: u32, slot: u32, vte: u32): bool {
   const left = load<u32>(holder, HOME_GRANTS) - 1;
   store<u32>(holder, left, HOME_GRANTS);
   if (left == 0) store<u32>(holder, 0, HOME_GRANT_GROUPS);
-  const isLast = atomic.sub<u32>(vte, 1, VTE_GRANTS) == GRANTS_ORPHAN + 1;
-  return isLast && release(vte, load<u32>(holder, HOME_EXECUTOR));
+  if (atomic.sub<u32>(vte, 1, VTE_GRANTS) != GRANTS_ORPHAN + 1) return false;
+  if (load<u32>(vte, VTE_OWNER) == OWNER_STORE) dischargeStore(sizeOf(vte));
+  return release(vte, load<u32>(holder, HOME_EXECUTOR));
 }
 
 /** Ends all grants of a PD. Can be taken up again where it was ended. */

@@ -8,12 +8,14 @@ import { KvFixture } from '../test/kv-fixture.ts';
 import { takeCensus } from '../test/privlib-census.ts';
 import {
   CLOCK_LAG_MS,
+  CONTROL_KV_BYTES,
   CONTROL_NOW_MS,
   CONTROL_NOW_MS64,
   HOME_DEADLINE_MS,
   HOME_END_MS,
   KV_MAY_READ_WRITE,
   KV_PAGE_BYTES_MAX,
+  SPACE_BYTES,
   SPACE_EVICTIONS,
   SPACE_HANDLE_FIRST,
   SPACE_INDEX_CHANGES,
@@ -439,6 +441,42 @@ test('property: keys are listed in the order of their bytes, from any place, wha
     { numRuns: 60 },
   );
   takeCensus(kv.f.memory);
+});
+
+test('values that are held count as the store’s when they are replaced: one function cannot take all memory', () => {
+  const f = new KvFixture();
+  const space = f.createSpace('s');
+  const made = f.makeFunction(() => {}, 131072, 10_000, { vmaBytesMax: 2 ** 21 });
+  f.bind(made, space, KV_MAY_READ_WRITE);
+  const megabyte = 2 ** 20;
+  f.privLib.kvSetLimit(16 * megabyte);
+  const bytes = (): number => f.word(CONTROL_KV_BYTES);
+  const a = f.enter(made);
+  const put = (): bigint => {
+    const value = f.privLib.argBufNew(megabyte, a.base) >>> 0;
+    const version = f.putAt(a.space, 'k', value, a.base);
+    if (version < 65536n) f.privLib.vmaUnmap(value, a.base);
+    return version;
+  };
+  const held: number[] = [];
+  let replaced = 0;
+  for (; put() > 65535n; replaced++) held.push(f.get(a.space, 'k', a.base));
+  assert.equal(replaced, 15, 'its entry has some bytes, too');
+  assert.equal(put(), BigInt(status.KV_FULL));
+  assert.equal(f.word(spaceAt(space) + SPACE_BYTES), megabyte + 128, 'the space has but one of them');
+  assert.equal(bytes(), 15 * megabyte + 128);
+  takeCensus(f.memory);
+  // Letting go of one makes room for one; of what is there still, for none.
+  assert.equal(f.privLib.vmaRelease(held.pop() ?? 0, a.base), status.OK);
+  assert.ok(put() > 65535n, 'nobody holds what it replaces');
+  assert.equal(f.privLib.vmaRelease(held.pop() ?? 0, a.base), status.OK);
+  assert.equal(bytes(), 14 * megabyte + 128);
+  takeCensus(f.memory);
+  assert.equal(f.delete(a.space, 'k', a.base), status.OK);
+  assert.equal(bytes(), 13 * megabyte);
+  f.leave(a.pd);
+  assert.equal(bytes(), 0);
+  takeCensus(f.memory);
 });
 
 test('a durable cache finds keys to give up behind many that the disk has not heard of', () => {

@@ -39,6 +39,7 @@ import {
   VTE_VERSION,
   VTE_WRITE_END,
 } from './layout';
+import { dischargeStore } from './grant';
 import { indexRemove } from './kv-index';
 import { discharge, isCache, isDurable, lockIndex, unlockIndex } from './kv-space';
 import { release, sizeOf, unlink, vteOf } from './vma-table';
@@ -223,15 +224,24 @@ export function setValue(entry: u32, vte: u32, version: u64): void {
 }
 
 /**
- * The store gives up a value. Nobody can find it any more; the last of its readers frees it, or this does where there is none.
- * Returns what `release` does.
+ * The store gives up a value. Nobody can find it any more; the last of its readers frees it, or this does where there is none. Only
+ * then its bytes are counted out of the store's: readers cannot make others' values be more than there may be. Returns what
+ * `release` does.
  */
 // @ts-ignore: decorator
 @inline
 export function dropValue(vte: u32, executor: u32): bool {
   // In one word with the count: either this sees that it is 0 by now, or the last reader sees that the store is done with it.
-  const isLast = atomic.load<u32>(vte, VTE_GRANTS) == 0 || atomic.add<u32>(vte, GRANTS_ORPHAN, VTE_GRANTS) == 0;
-  return isLast && release(vte, executor);
+  if (isHeld(vte) && atomic.add<u32>(vte, GRANTS_ORPHAN, VTE_GRANTS) != 0) return false;
+  dischargeStore(sizeOf(vte));
+  return release(vte, executor);
+}
+
+/** Whether anybody reads a value. While the lock is held nobody can begin to. */
+// @ts-ignore: decorator
+@inline
+export function isHeld(vte: u32): bool {
+  return atomic.load<u32>(vte, VTE_GRANTS) != 0;
 }
 
 /** The disk does not have an entry as it is now. */
@@ -291,5 +301,6 @@ export function freeEntry(space: u32, stripe: u32, entry: u32, executor: u32): b
   const vte = vteOf(entry);
   unlinkEntry(stripe, entry);
   discharge(space, 0, sizeOf(vte));
+  dischargeStore(sizeOf(vte));
   return release(vte, executor);
 }

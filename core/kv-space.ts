@@ -56,6 +56,7 @@ import {
 } from './layout';
 import { translate } from './arg-buf';
 import { isFunction } from './function';
+import { dischargeStore } from './grant';
 import {
   BAD_PARAMETER,
   BAD_POINTER,
@@ -204,32 +205,36 @@ export function wakeWriter(space: u32): void {
   }
 }
 
-/** Counts keys and bytes in. False, having counted nothing, where that would be more than the space or the store may have. */
+/**
+ * Counts keys and bytes in; less than 0 where a value gets smaller. `storeBytes` is by how much the store as a whole grows: more than
+ * the space, where somebody reads what is replaced. False, having counted nothing, where space or store would grow beyond what it may
+ * have.
+ */
 // @ts-ignore: decorator
 @inline
-export function charge(space: u32, keys: u32, bytes: u32): bool {
+export function charge(space: u32, keys: u32, bytes: i32, storeBytes: i32): bool {
   const keysMax = load<u32>(space, SPACE_KEYS_MAX);
   const bytesMax = load<u32>(space, SPACE_BYTES_MAX);
   if (keys != 0 && atomic.add<u32>(space, keys, SPACE_KEYS) >= keysMax && keysMax != 0) {
     atomic.sub<u32>(space, keys, SPACE_KEYS);
     return false;
   }
-  if (bytes == 0) return true;
-  const own = <u64>atomic.add<u32>(space, bytes, SPACE_BYTES) + bytes;
-  const all = <u64>atomic.add<u32>(CONTROL_KV_BYTES, bytes) + bytes;
-  if ((bytesMax == 0 || own <= bytesMax) && all <= load<u32>(CONTROL_KV_BYTES_MAX)) return true;
+  if ((bytes | storeBytes) == 0) return true;
+  const own = <i64>atomic.add<u32>(space, bytes, SPACE_BYTES) + bytes;
+  const all = <i64>atomic.add<u32>(CONTROL_KV_BYTES, storeBytes) + storeBytes;
+  const ownFits = bytes <= 0 || bytesMax == 0 || own <= <i64>bytesMax;
+  if (ownFits && (storeBytes <= 0 || all <= <i64>load<u32>(CONTROL_KV_BYTES_MAX))) return true;
   discharge(space, keys, bytes);
+  dischargeStore(storeBytes);
   return false;
 }
 
-/** Counts them out. */
+/** Counts keys and bytes of a space out. The store has what was there until it is freed: `dischargeStore`. */
 // @ts-ignore: decorator
 @inline
 export function discharge(space: u32, keys: u32, bytes: u32): void {
   if (keys != 0) atomic.sub<u32>(space, keys, SPACE_KEYS);
-  if (bytes == 0) return;
   atomic.sub<u32>(space, bytes, SPACE_BYTES);
-  atomic.sub<u32>(CONTROL_KV_BYTES, bytes);
 }
 
 /**

@@ -17,6 +17,7 @@ import {
   findEntry,
   hashOf,
   isExpired,
+  isHeld,
   isLive,
   keyOf,
   linkEntry,
@@ -33,7 +34,6 @@ import { indexHeight, indexInsert } from './kv-index';
 import {
   bindingOf,
   charge,
-  discharge,
   isCache,
   isHost,
   lives,
@@ -76,7 +76,6 @@ import {
   STRIPE_PUTS,
   VERSION_NONE,
   VTE_END,
-  VTE_GRANTS,
   VTE_OWNER,
   VTE_VERSION,
 } from './layout';
@@ -95,7 +94,7 @@ import {
   STALE_PD,
   TOO_LARGE,
 } from './status';
-import { checkDeadline, classShiftOf, failed, isShared, mapVma, mayAsk, ownVte, sizeOf, vmaUnmap, vteAtStart, vteOf } from './vma-table';
+import { checkDeadline, classShiftOf, failed, isShared, mapVma, mayAsk, ownVte, release, sizeOf, vmaUnmap, vteAtStart, vteOf } from './vma-table';
 
 /** `expected` of a change: the key may have any version, or none. */
 const ANY: i64 = -1;
@@ -314,27 +313,21 @@ function replace(
     unlockStripe(stripe);
     return KV_CONFLICT;
   }
-  if (!exchangeBytes(space, sizeOf(old), sizeOf(vte))) {
+  const wasHeld = isHeld(old);
+  // What is held stays the store's until it is let go.
+  const added = sizeOf(vte) - sizeOf(old);
+  if (!charge(space, 0, added, wasHeld ? sizeOf(vte) : added)) {
     unlockStripe(stripe);
     return NO_ROOM;
   }
   if (wasExpired) atomic.add<u64>(space, 1, SPACE_EXPIRATIONS);
   const result = accept(space, stripe, entry, vte, expiresMs, version, asker);
-  const isFull = dropValue(old, executor);
+  const isFull = wasHeld ? dropValue(old, executor) : release(old, executor);
   unlockStripe(stripe);
   // Before any call: one that finds no stack, or the end of the thread, would leave the writer asleep.
   wakeWriter(space);
   if (isFull) spill(executor);
   return result;
-}
-
-/** A value of so many bytes in place of another. */
-// @ts-ignore: decorator
-@inline
-function exchangeBytes(space: u32, oldBytes: u32, newBytes: u32): bool {
-  if (newBytes > oldBytes) return charge(space, 0, newBytes - oldBytes);
-  discharge(space, 0, oldBytes - newBytes);
-  return true;
 }
 
 /** An ArgBuf of the asker becomes the value of an entry. Returns the version. */
@@ -418,7 +411,7 @@ function placeFor(
   const found = findEntry(stripe, hash, key, keyLength);
   if (found != 0 && load<u32>(found, ENTRY_VALUE) != 0) return OK;
   const bytes = sizeOf(vte) + (found == 0 ? sizeOf(vteOf(made)) : 0);
-  if (!charge(spaceOf(binding), 1, bytes)) return KV_FULL;
+  if (!charge(spaceOf(binding), 1, bytes, bytes)) return KV_FULL;
   return found == 0 ? made : found;
 }
 
@@ -564,7 +557,7 @@ function addInPlace(binding: u32, hash: u32, key: u32, keyLength: u32, delta: i6
   if (status == OK) {
     const vte = load<u32>(entry, ENTRY_VALUE);
     if (load<u32>(vte, VTE_END) - startOf(vte) != COUNTER_BYTES) status = KV_NOT_A_COUNTER;
-    else if (atomic.load<u32>(vte, VTE_GRANTS) != 0) status = KV_CONFLICT;
+    else if (isHeld(vte)) status = KV_CONFLICT;
     else {
       sum = load<i64>(startOf(vte)) + delta;
       store<i64>(startOf(vte), sum);

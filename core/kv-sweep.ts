@@ -1,6 +1,7 @@
 /** Keys that go by themselves: those whose time is over, those that a cache has no room for, and all of a space that is dropped. */
 import { reserveStack } from './address-space';
 import { spill } from './free-lists';
+import { dischargeStore } from './grant';
 import { dropValue, freeEntry, isExpired, removeKey, setExpiry, unlinkEntry } from './kv-entry';
 import { indexClear } from './kv-index';
 import {
@@ -232,4 +233,5 @@ function clearEntry(space: u32, stripe: u32, entry: u32, executor: u32): bool {
 function detachEntry(space: u32, stripe: u32, entry: u32): void {
   unlinkEntry(stripe, entry);
   discharge(space, 0, sizeOf(vteOf(entry)));
+  dischargeStore(sizeOf(vteOf(entry)));
 }

@@ -6,6 +6,7 @@
  * listed again. A key that was deleted keeps its entry until the disk knows.
  */
 import { lock, reserveStack, unlock } from './address-space';
+import { dischargeStore } from './grant';
 import { discharge, lockStripe, stripeAt, stripeOf, unlockStripe } from './kv-space';
 import { keyOf, markDirty, startOf, unlinkEntry } from './kv-entry';
 import {
@@ -103,6 +104,7 @@ export function kvDirtyDone(handle: u32, entry: u32, value: u32, isWritten: bool
     else if (load<u32>(entry, ENTRY_VALUE) == 0) {
       unlinkEntry(stripe, entry);
       discharge(space, 0, sizeOf(vteOf(entry)));
+      dischargeStore(sizeOf(vteOf(entry)));
       isOver = true;
     }
   }
@@ -112,7 +114,9 @@ export function kvDirtyDone(handle: u32, entry: u32, value: u32, isWritten: bool
 
 /** As the last reader of a value may. */
 function letGo(vte: u32): void {
-  if (atomic.sub<u32>(vte, 1, VTE_GRANTS) == GRANTS_ORPHAN + 1) give(vte);
+  if (atomic.sub<u32>(vte, 1, VTE_GRANTS) != GRANTS_ORPHAN + 1) return;
+  dischargeStore(sizeOf(vte));
+  give(vte);
 }
 
 /** Frees a VMA, into the shared list of its class. */

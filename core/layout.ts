@@ -48,7 +48,10 @@ export const CONTROL_CLOCK = 0x450;
 /** A bit for each granule that `initialise` gave to a class: it stays there. */
 export const CONTROL_RESERVED = 0x460;
 // The key-value store, in a line of its own.
-/** Bytes of VMAs that the store has, each counted as its class, and the most that it may. */
+/**
+ * Bytes of VMAs that the store has, each counted as its class, and the most that it may. Values that were replaced or deleted count
+ * as long as somebody reads them. Tables are not counted.
+ */
 export const CONTROL_KV_BYTES = 0x640;
 export const CONTROL_KV_BYTES_MAX = 0x644;
 /** WRITER_AWAKE, WRITER_PARKED or WRITER_DOZING; what the writer thread waits on. */

@@ -282,6 +282,7 @@ class Inspector {
       const owner = this.#word(vte + L.VTE_OWNER);
       const isOrphan = owner === L.OWNER_NOBODY || (owner === L.OWNER_STORE && !this.#placed.has(vte));
       if (isOrphan) this.#checkOrphan(vte);
+      if (isOrphan && owner === L.OWNER_STORE) this.#store?.addOrphan(vte);
       const grants = this.#grants.get(vte) ?? 0;
       // What is free may still have the mark of the owner that it lost.
       if (this.#word(vte + L.VTE_OWNER) !== 0) {
@@ -293,6 +294,7 @@ class Inspector {
       } else assert.equal(grants, 0, 'nobody shares a free VMA');
       assert.ok(this.#placed.has(vte), `VTE ${hex(vte)} with owner ${hex(this.#word(vte + L.VTE_OWNER))} is nowhere`);
     }
+    this.#store?.checkBytes();
     assert.equal(this.#placed.size, carved, 'only VMAs that there are are in lists');
     const mapped = (this.#sum(L.EXECUTOR_VMAS) + this.#word(L.CONTROL_VMAS)) | 0;
     assert.equal(mapped, carved - vmasFree, 'executors count what is mapped');

@@ -33,6 +33,15 @@ export class StoreInspector {
       const isLiveSpace = this.#word(space + L.SPACE_GENERATION) % 2 === 1;
       if (!isLiveSpace) assert.equal(entries.length, 0, 'a space that is gone has no keys');
     }
+  }
+
+  /** What is in no space any more, but held by a reader. */
+  addOrphan(vte: number): void {
+    this.#bytes += 2 ** (this.#word(vte + L.VTE_START) & 31);
+  }
+
+  /** When all of them are known. */
+  checkBytes(): void {
     assert.equal(this.#word(L.CONTROL_KV_BYTES), this.#bytes, 'the store counts its bytes');
   }
 

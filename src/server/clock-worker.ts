@@ -17,6 +17,8 @@ import { clockWord, monotonicMs } from './time.ts';
 const TICK_MS = 2;
 /** It parks after so many ticks in which nothing ran. */
 const QUIET_TICKS_MAX = 8;
+/** It looks at the time at least once a day: two times must be less than 2^31 ms apart to tell which one is later. */
+const PARK_MS_MAX = 86_400_000;
 
 const { addressSpace } = workerData as ClockWorkerData;
 const privLib = instantiatePrivLib(addressSpace);
@@ -55,7 +57,7 @@ function interruptCancelled(executor: number): void {
 /** Waits for the next `begin`, unless one is active by now: see Activity.begin for why none is missed. */
 function park(): void {
   if (Atomics.compareExchange(words, clock, CLOCK_TICKING, CLOCK_PARKED) !== CLOCK_TICKING) return;
-  if (!isAnyActive(() => {})) Atomics.wait(words, clock, CLOCK_PARKED);
+  if (!isAnyActive(() => {})) Atomics.wait(words, clock, CLOCK_PARKED, PARK_MS_MAX);
   Atomics.compareExchange(words, clock, CLOCK_PARKED, CLOCK_TICKING);
 }
 
