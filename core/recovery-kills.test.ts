@@ -57,6 +57,7 @@ class Server {
   readonly shared: Int32Array = new Int32Array(new SharedArrayBuffer(4 * SHARED_WORDS));
   readonly functions: TestFunction[] = [];
   readonly random: () => number;
+  #pauses = 0;
 
   constructor(seed: number) {
     let state = seed;
@@ -124,8 +125,9 @@ class Server {
 
   /** Has the survivor stop between two rounds. */
   async pause(): Promise<void> {
-    Atomics.store(this.shared, PAUSE, 1);
-    for (const limit = performance.now() + 20_000; Atomics.load(this.shared, PAUSED) < 1; await delay(1)) {
+    const pause = ++this.#pauses;
+    Atomics.store(this.shared, PAUSE, pause);
+    for (const limit = performance.now() + 20_000; Atomics.load(this.shared, PAUSED) < pause; await delay(1)) {
       assert.equal(this.shared[WRONG], 0, 'a thread has found something wrong');
       assert.ok(performance.now() < limit, 'the survivor does not pause');
     }

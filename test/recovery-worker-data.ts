@@ -17,7 +17,7 @@ export interface RecoveryWorkerData {
   readonly turn: number;
 }
 
-/** Not 0: threads are to pause between two rounds, and how many do. */
+/** Not 0: the thread that is not ended is to pause between two rounds, and the pause that it keeps, or has kept last. */
 export const PAUSE = 0;
 export const PAUSED = 1;
 /** What was found wrong, as a count. */

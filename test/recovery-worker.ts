@@ -249,10 +249,10 @@ function round(): void {
 parentPort?.postMessage('ready');
 for (let go = Atomics.load(shared, GO); go < turn; go = Atomics.load(shared, GO)) Atomics.wait(shared, GO, go);
 for (;;) {
-  if (Atomics.load(shared, PAUSE) !== 0) {
-    Atomics.add(shared, PAUSED, 1);
-    Atomics.wait(shared, PAUSE, 1);
-    Atomics.sub(shared, PAUSED, 1);
+  const pause = Atomics.load(shared, PAUSE);
+  if (pause !== 0 && turn === 0) {
+    Atomics.store(shared, PAUSED, pause);
+    Atomics.wait(shared, PAUSE, pause);
   }
   try {
     round();
