@@ -162,9 +162,11 @@ class BlockingFunctions implements AsyncFunctions {
   }
 
   kv_sync(space: number, asker: number): number {
-    const { sync } = this.#executor;
+    const { sync, privLib } = this.#executor;
     const target = sync.target(space, asker);
     if (typeof target === 'number') return target;
+    // A stack overflow between `begin` and `end` would leave it counted.
+    privLib.reserveHostStack();
     sync.begin();
     try {
       for (;;) {

@@ -268,10 +268,12 @@ export class Continuations implements AsyncFunctions {
 
   kv_sync(space: number, asker: number): number {
     const continuation = this.#byBase.get(asker);
-    const { sync, blocking } = this.#executor;
+    const { sync, blocking, privLib } = this.#executor;
     if (continuation === undefined) return blocking.kv_sync(space, asker);
     const target = sync.target(space, asker);
     if (typeof target === 'number') return target;
+    // A stack overflow between `begin` and the end of the wait would leave it counted.
+    privLib.reserveHostStack();
     sync.begin();
     const status = sync.status(target);
     if (status !== undefined) {
