@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, afterEach, before, test } from 'node:test';
+import * as L from '../core/layout.ts';
 import * as S from '../core/status.ts';
 import { JordError } from '../src/errors.ts';
 import { Cancellation, type HttpRequest, type InvokeOptions, type InvokeResult } from '../src/server/types.ts';
@@ -246,4 +247,18 @@ test('what arrives while a function runs on the thread that invokes is handed ou
   (await Promise.all(queued)).forEach((result, i) => {
     assert.deepEqual(wordsOf(result), [i]);
   });
+});
+
+test('what was left of functions that ran inline does not keep the dispatcher awake', TIMEOUT, async () => {
+  const { server, memory } = threads;
+  await server.deploy('endless', ENDLESS);
+  const control = memory.executors[0] ?? 0;
+  const words = new Int32Array(memory.memory.buffer, 0, 2 ** 29);
+  // As a fetch leaves it that ended while its function was looking for it, and a commit of durable keys.
+  for (const word of [L.EXECUTOR_MESSAGES, L.EXECUTOR_SYNCED]) Atomics.store(words, (control + word) >>> 2, 1);
+  const [running] = await occupy(threads, 1, 'endless');
+  await eventually(() => assert.equal(memory.word(control + L.EXECUTOR_DOORBELL), L.DOORBELL_PARKED));
+  running?.cancel();
+  await eventually(async () => assert.equal((await server.stats()).orchestrators[0]?.outstanding, 0));
+  await server.remove('endless');
 });

@@ -13,6 +13,7 @@ import {
   DOORBELL_PARKED,
   EXECUTOR_DOORBELL,
   EXECUTOR_INDEX,
+  EXECUTOR_MESSAGES,
   EXECUTOR_RING_HEAD,
   EXECUTOR_SERVICE_NS,
   EXECUTOR_SYNCED,
@@ -443,6 +444,7 @@ export class Dispatcher {
   #park(): boolean {
     const { privLib, control } = this.#executor;
     // Of a function that was invoked inline, and looked for itself.
+    Atomics.store(this.#signed, (control + EXECUTOR_MESSAGES) >>> 2, 0);
     Atomics.store(this.#signed, (control + EXECUTOR_SYNCED) >>> 2, 0);
     if (privLib.executorPark(control) === 0) return false;
     // Once more, since who sends something back or makes room wakes only who is parked.
