@@ -112,6 +112,16 @@ function doOne(at: number, index: number, key: string): void {
   else doAdd(at, key);
 }
 
+/** Where the key comes and goes all the time, so that several make it at once. */
+function comeOrGo(at: number, index: number, key: string): void {
+  const choice = random(10);
+  if (choice < 4) doDelete(at, key, -1n);
+  else if (choice < 6) doPut(at, index, key, 0n);
+  else if (choice < 8) doPut(at, index, key, -1n);
+  else if (choice < 9) doAdd(at, key);
+  else doGet(at, index, key);
+}
+
 /** All begin together, as far as there are processors. */
 function meet(): void {
   Atomics.add(shared, D.READY, 1);
@@ -133,7 +143,8 @@ for (let round = 0; ; ) {
     const index = random(D.KEYS);
     const at = i * D.RECORD_WORDS;
     records[at + D.RECORD_KEY] = BigInt(index);
-    doOne(at, index, D.keyName(round, index));
+    const operate = round % 2 === 0 ? doOne : comeOrGo;
+    operate(at, index, D.keyName(round, index));
   }
   Atomics.add(shared, D.DONE, 1);
   Atomics.notify(shared, D.DONE);
