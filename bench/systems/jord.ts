@@ -1,0 +1,62 @@
+/** Jord as it is. */
+import type { ApplicationRequest } from '../../apps/application.ts';
+import { type LocalWorkerServer, startWorkerServer, type WorkerServerOptions } from '../../src/server/worker-server.ts';
+import type { Completion, Subject, System, SystemOptions } from './system.ts';
+
+/**
+ * Dispatcher and executors poll without parking while there is load, as systems do that are to answer within microseconds.
+ * What waits is not refused after some time, but waits: that it does is what is measured.
+ */
+export function serverOptions({ executors }: SystemOptions): WorkerServerOptions {
+  return {
+    ...(executors === undefined ? {} : { executors }),
+    spinUs: 2000,
+    queueDelayMs: 0,
+    outstandingMax: 60_000,
+    log: ({ level, message }) => {
+      if (level === 'error') process.stderr.write(`${message}\n`);
+    },
+  };
+}
+
+/** Makes spaces, functions and entries of an application on a server. */
+export async function deployApplication(server: LocalWorkerServer, { application, modules }: Subject): Promise<void> {
+  for (const { name } of application.functions) {
+    const module = modules.get(name);
+    if (module === undefined) throw new Error(`${name} has no module`);
+    await server.deploy(name, module);
+  }
+}
+
+export class JordSystem implements System {
+  readonly #options: SystemOptions;
+  #server: LocalWorkerServer | undefined;
+
+  constructor(options: SystemOptions = {}) {
+    this.#options = options;
+  }
+
+  async start(subject: Subject): Promise<void> {
+    this.#server = await startWorkerServer(serverOptions(this.#options));
+    await deployApplication(this.#server, subject);
+  }
+
+  submit(request: ApplicationRequest, callback: Completion): void {
+    submitTo(this.#server, request, callback);
+  }
+
+  readonly poll = (): boolean => this.#server?.poll() ?? false;
+
+  async stop(): Promise<void> {
+    await this.#server?.stop();
+  }
+}
+
+export function submitTo(
+  server: LocalWorkerServer | undefined,
+  request: ApplicationRequest,
+  callback: Completion,
+): void {
+  if (server === undefined) throw new Error('the system was not started');
+  server.submit(request.function, request.body, {}, (error, result) => callback(error, result?.body));
+}

@@ -1,0 +1,75 @@
+/**
+ * A system under test in a process of its own, with the generator of its load: `startSystemProcess` in the process of the
+ * experiment. The system's front is the main thread of its process. It is idle unless it is measured.
+ */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { FrontResult } from './load/front.ts';
+import type { Load, Outcome } from './load/generator.ts';
+import type { SystemName, SystemOptions } from './system.ts';
+
+export interface SystemProcessData {
+  readonly system: SystemName;
+  /** Module that exports the application as `application`. */
+  readonly applicationUrl: string;
+  readonly options: SystemOptions;
+  /** Requests that are compared with the model's answers before it is ready. */
+  readonly checks: number;
+}
+
+export type Measurement = Outcome & FrontResult;
+
+export type FromSystem =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'measured'; readonly measurement: Measurement }
+  | { readonly kind: 'failed'; readonly message: string };
+
+export type ToSystem = { readonly kind: 'measure'; readonly load: Load };
+
+const STOP_MS_MAX = 5000;
+
+export class SystemProcess {
+  readonly system: SystemName;
+  readonly #child: ReturnType<typeof fork>;
+  readonly #exited: Promise<unknown>;
+
+  private constructor(system: SystemName, child: ReturnType<typeof fork>) {
+    this.system = system;
+    this.#child = child;
+    this.#exited = once(child, 'exit');
+  }
+
+  /** Throws an Error when the system does not start, or answers otherwise than the model. */
+  static async start(data: SystemProcessData): Promise<SystemProcess> {
+    const path = fileURLToPath(new URL('./system-main.ts', import.meta.url));
+    // What it prints goes to stderr: stdout is for results.
+    const child = fork(path, [JSON.stringify(data)], { stdio: ['ignore', 2, 2, 'ipc'] });
+    const process = new SystemProcess(data.system, child);
+    await process.#next();
+    return process;
+  }
+
+  async measure(load: Load): Promise<Measurement> {
+    this.#child.send({ kind: 'measure', load } satisfies ToSystem);
+    const answer = await this.#next();
+    if (answer.kind !== 'measured') throw new Error(`${this.system} was not measured`);
+    return answer.measurement;
+  }
+
+  async #next(): Promise<FromSystem> {
+    const ended = this.#exited.then(() => {
+      throw new Error(`the process of ${this.system} has ended`);
+    });
+    const [answer] = (await Promise.race([once(this.#child, 'message'), ended])) as [FromSystem];
+    if (answer.kind === 'failed') throw new Error(`${this.system}: ${answer.message}`);
+    return answer;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.connected) this.#child.disconnect();
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS_MAX);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+}
