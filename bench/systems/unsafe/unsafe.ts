@@ -1,0 +1,94 @@
+/**
+ * The idealised insecure system: the same server in one address space, without guard and without protection domains.
+ *
+ * What is the same, to the line: dispatcher, queues between threads, executors and their run loops, stacks for what waits,
+ * the frame with `try` and `catch` around nested calls. What is taken out: the guard (functions are compiled for addresses of
+ * their own and access memory as the compiler made it), and all of PrivLib that checks, restores or clears (privlib.ts).
+ *
+ * The server has no switch for it. It is started as it is, with another PrivLib in its address space; and what the main
+ * thread tells its executors of functions passes through here, where other modules take the place of those that were proven.
+ */
+import { Worker } from 'node:worker_threads';
+import type { ApplicationRequest } from '../../../apps/application.ts';
+import type { PortableFunction, ToExecutor } from '../../../src/server/messages.ts';
+import { type AddressSpace, createAddressSpace, instantiatePrivLib } from '../../../src/server/privlib.ts';
+import { resolveOptions } from '../../../src/server/settings.ts';
+import { LocalWorkerServer } from '../../../src/server/worker-server.ts';
+import { deployApplication, serverOptions, submitTo } from '../jord.ts';
+import type { Completion, Subject, System, SystemOptions } from '../system.ts';
+import { DATA_SIZE, unsafeModule } from './compile.ts';
+import { UNSAFE_HOMES_END_MIB, unsafePrivLib } from './privlib.ts';
+
+const DATA_START = UNSAFE_HOMES_END_MIB * 2 ** 20;
+const DATA_END = 2 ** 31;
+/** Where in a home the invocation's memory begins: behind all that the header of a home ever holds. */
+const ARENA_OFFSET = 4096;
+
+/** Modules by the names of their functions, for executors. */
+const substitutes = new Map<string, WebAssembly.Module>();
+
+function substitute(installed: PortableFunction): PortableFunction {
+  const module = substitutes.get(installed.name);
+  if (module === undefined) throw new Error(`${installed.name} has no module without a guard`);
+  return { ...installed, module };
+}
+
+/** From now on, executors of this process are told of modules without a guard. */
+function interpose(): void {
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (this: Worker, message: unknown, ...rest): void {
+    const told = message as Partial<ToExecutor>;
+    const isInstall = told.kind === 'install' && 'installed' in told;
+    post.call(this, isInstall ? { ...told, installed: substitute(told.installed as PortableFunction) } : message, ...rest);
+  };
+}
+
+/** The address space of a server, with PrivLib as it is replaced by one without protection. */
+async function unsafeAddressSpace(callDepthMax: number): Promise<AddressSpace> {
+  const { waiting, memory } = createAddressSpace({ callDepthMax });
+  const privLib = new WebAssembly.Module(new Uint8Array(await unsafePrivLib()));
+  const addressSpace = { waiting, memory, privLib };
+  // What was prepared for the other one is prepared anew.
+  new Uint8Array(memory.buffer, 0, 2 ** 20).fill(0);
+  const status = instantiatePrivLib(addressSpace).initialise(callDepthMax);
+  if (status !== 0) throw new Error(`PrivLib cannot be initialised: status ${status}`);
+  return addressSpace;
+}
+
+export class UnsafeSystem implements System {
+  readonly #options: SystemOptions;
+  #server: LocalWorkerServer | undefined;
+
+  constructor(options: SystemOptions = {}) {
+    this.#options = options;
+  }
+
+  async start(subject: Subject): Promise<void> {
+    const settings = resolveOptions(serverOptions(this.#options));
+    let memoryBase = DATA_START;
+    for (const { name, source } of subject.application.functions) {
+      if (memoryBase + DATA_SIZE > DATA_END) throw new Error('there is no room for the data of so many functions');
+      const module = subject.modules.get(name);
+      if (module === undefined) throw new Error(`${name} has no module`);
+      const unsafe = await unsafeModule({ name, source, module, memoryBase, arenaOffset: ARENA_OFFSET });
+      substitutes.set(name, await WebAssembly.compile(new Uint8Array(unsafe)));
+      memoryBase += DATA_SIZE;
+    }
+    interpose();
+    const addressSpace = await unsafeAddressSpace(settings.callDepthMax);
+    const log = serverOptions(this.#options).log ?? (() => {});
+    this.#server = new LocalWorkerServer(undefined, addressSpace, settings, log);
+    await this.#server.start();
+    await deployApplication(this.#server, subject);
+  }
+
+  submit(request: ApplicationRequest, callback: Completion): void {
+    submitTo(this.#server, request, callback);
+  }
+
+  readonly poll = (): boolean => this.#server?.poll() ?? false;
+
+  async stop(): Promise<void> {
+    await this.#server?.stop();
+  }
+}
