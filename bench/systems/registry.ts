@@ -1,9 +1,10 @@
 /** The systems by name. */
 import { JordSystem } from './jord.ts';
+import { MessagesSystem } from './messages/messages.ts';
 import type { System, SystemName, SystemOptions } from './system.ts';
 import { UnsafeSystem } from './unsafe/unsafe.ts';
 
-export const SYSTEM_NAMES: readonly SystemName[] = ['jord', 'unsafe'];
+export const SYSTEM_NAMES: readonly SystemName[] = ['jord', 'unsafe', 'messages'];
 
 export function makeSystem(name: SystemName, options: SystemOptions = {}): System {
   switch (name) {
@@ -11,6 +12,8 @@ export function makeSystem(name: SystemName, options: SystemOptions = {}): Syste
       return new JordSystem(options);
     case 'unsafe':
       return new UnsafeSystem(options);
+    case 'messages':
+      return new MessagesSystem(options);
     default:
       throw new RangeError(`there is no system ${name}`);
   }

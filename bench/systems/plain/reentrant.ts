@@ -61,7 +61,10 @@ function wrapImport(
   const call = `(call ${host} ${parameters.map((_, i) => `(local.get $p${i})`).join(' ')} (global.get ${CONTEXT}))`;
   const head = `(func ${name} ${parameters.map((type, i) => `(param $p${i} ${type})`).join(' ')}${resultText}`;
   const locals = globals.map(({ type }, i) => `(local $saved${i} ${type})`).join(' ');
-  const kept = result === undefined ? ['', call, ''] : [`(local $result ${result})`, `(local.set $result ${call})`, '(local.get $result)'];
+  const kept =
+    result === undefined
+      ? ['', call, '']
+      : [`(local $result ${result})`, `(local.set $result ${call})`, '(local.get $result)'];
   const body = yielding.has(field)
     ? `${locals} ${kept[0]}\n    ${save(globals)}\n    ${kept[1]}\n    ${restore(globals)}\n    ${kept[2]}`
     : call;

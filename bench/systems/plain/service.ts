@@ -14,7 +14,7 @@ import {
   UNKNOWN_FUNCTION,
 } from '../../../core/status.ts';
 import { promising, suspending } from '../../../src/server/jspi.ts';
-import { type Arena, ARENA_SIZE, Arenas } from './arena.ts';
+import { ARENA_SIZE, type Arena, Arenas } from './arena.ts';
 import { type KvClient, kvFunctions } from './kv-client.ts';
 import { makeReentrant } from './reentrant.ts';
 
@@ -297,7 +297,8 @@ export class Service {
   #systemFunctions(): Record<string, (...parameters: number[]) => number> {
     return {
       log: (level = 0, text = 0, length = 0) => {
-        if (level === 3) process.stderr.write(`${this.#options.name}: ${this.#buffer.toString('utf8', text, text + length)}\n`);
+        if (level === 3)
+          process.stderr.write(`${this.#options.name}: ${this.#buffer.toString('utf8', text, text + length)}\n`);
         return OK;
       },
       time: () => performance.timeOrigin + performance.now(),

@@ -39,7 +39,11 @@ function interpose(): void {
   Worker.prototype.postMessage = function (this: Worker, message: unknown, ...rest): void {
     const told = message as Partial<ToExecutor>;
     const isInstall = told.kind === 'install' && 'installed' in told;
-    post.call(this, isInstall ? { ...told, installed: substitute(told.installed as PortableFunction) } : message, ...rest);
+    post.call(
+      this,
+      isInstall ? { ...told, installed: substitute(told.installed as PortableFunction) } : message,
+      ...rest,
+    );
   };
 }
 
