@@ -15,7 +15,7 @@ import type { ApplicationRequest } from '../../../apps/application.ts';
 import { OK } from '../../../core/status.ts';
 import type { AddressSpace } from '../../../src/server/privlib.ts';
 import { KvStore } from '../plain/kv-store.ts';
-import type { Completion, Subject, System, SystemOptions } from '../system.ts';
+import type { Completion, Subject, System } from '../system.ts';
 import { Inbox } from './inbox.ts';
 
 export const REQUEST = 1;
@@ -59,16 +59,13 @@ export class MessagesSystem implements System {
   readonly #waiting: Waiting[][] = [];
   #store: KvStore | undefined;
 
-  // As every system; nothing of it is an option of this one.
-  constructor(_options: SystemOptions = {}) {}
-
   async start(subject: Subject): Promise<void> {
-    const { application, modules } = subject;
+    const { application, dataSet, modules } = subject;
     const names = application.functions.map(({ name }) => name);
     this.#inboxes = [...names, 'front'].map(() => new Inbox(INBOX_BYTES));
     if (application.spaces.length > 0) {
       this.#store = new KvStore();
-      this.#store.load(subject);
+      this.#store.load({ spaces: application.spaces, entries: () => dataSet.entries() });
     }
     const spinUs = availableParallelism() > names.length ? SPIN_US : SPIN_US_CROWDED;
     for (const [index, name] of names.entries()) {

@@ -3,6 +3,7 @@
  * threads of one process share. Keys and values are copied in and out.
  */
 import { randomBytes } from 'node:crypto';
+import type { ApplicationEntry, ApplicationSpace } from '../../../apps/application.ts';
 import { SPACE_IS_CACHE, SPACE_IS_DURABLE } from '../../../core/layout.ts';
 import { CLASS_EXHAUSTED, OK } from '../../../core/status.ts';
 import {
@@ -13,7 +14,6 @@ import {
   type PrivLib,
 } from '../../../src/server/privlib.ts';
 import { clockWord, monotonicMs } from '../../../src/server/time.ts';
-import type { Subject } from '../system.ts';
 import type { KvClient, KvValue } from './kv-client.ts';
 
 const BYTES_MAX = 2 ** 31 - 1;
@@ -21,6 +21,12 @@ const BYTES_MAX = 2 ** 31 - 1;
 const SCRATCH_BYTES = 4096;
 const SECOND_KEY = 1536;
 const RESULT = 3072;
+
+/** What the store begins with. */
+export interface KvContent {
+  readonly spaces: readonly ApplicationSpace[];
+  entries(): Iterable<ApplicationEntry>;
+}
 
 /** One thread's way to the store. */
 export class KvStore implements KvClient {
@@ -43,9 +49,9 @@ export class KvStore implements KvClient {
   }
 
   /** Makes the spaces of an application with their entries. Durable ones are memory spaces here: nothing waits for a disk. */
-  load({ application, dataSet }: Subject): void {
+  load({ spaces, entries }: KvContent): void {
     this.#privLib.kvSetLimit(BYTES_MAX);
-    for (const { name, options } of application.spaces) {
+    for (const { name, options } of spaces) {
       const flags = (options.cache === true ? SPACE_IS_CACHE : 0) & ~SPACE_IS_DURABLE;
       const seed = randomBytes(8).readBigUInt64LE();
       const length = this.#write(Buffer.from(name, 'utf8'), 0);
@@ -54,7 +60,7 @@ export class KvStore implements KvClient {
         this.#privLib.kvSpaceCreate(this.#scratch, length, flags, keysMax ?? 0, bytesMax ?? 0, seed, this.#host),
       );
     }
-    for (const { space, key, value } of dataSet.entries()) {
+    for (const { space, key, value } of entries()) {
       if (this.put(this.open(space), key, value, -1n, 0n) < 65_536n) throw new Error(`${space} does not take an entry`);
     }
   }

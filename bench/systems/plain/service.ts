@@ -154,7 +154,7 @@ export class Service {
   }
 
   #find(pointer: number, length: number): number {
-    const name = this.#buffer.latin1Slice(pointer, pointer + length);
+    const name = this.#buffer.toString('latin1', pointer, pointer + length);
     let id = this.#names.get(name);
     if (id === undefined) {
       const target = this.#options.transport.find(name);
