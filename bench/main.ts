@@ -10,6 +10,7 @@ const EXPERIMENTS: Readonly<Record<string, () => Promise<{ readonly experiment: 
   http: () => import('./http.ts'),
   overload: () => import('./overload.ts'),
   kv: () => import('./kv.ts'),
+  slo: () => import('./slo.ts'),
 };
 
 async function help(): Promise<string> {

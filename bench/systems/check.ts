@@ -4,6 +4,10 @@ import { type ApplicationRequest, pickRequest } from '../../apps/application.ts'
 import { Random } from '../../apps/random.ts';
 import type { Subject, System } from './system.ts';
 
+/** What an error shows before the first byte that differs, and in all. */
+const CONTEXT_BYTES = 100;
+const SHOWN_BYTES = 500;
+
 /** One request through a system, which is polled. */
 export function ask(system: System, request: ApplicationRequest): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
@@ -34,12 +38,10 @@ export async function checkAgainstModel(system: System, subject: Subject, seed: 
     const actual = await ask(system, request);
     const expected = model.respond(request, actual);
     if (Buffer.compare(actual, expected) === 0) continue;
-    const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8').slice(0, 2000);
-    assert.equal(
-      text(actual),
-      text(expected),
-      `${application.name}: request ${i}, ${request.function} ${text(request.body)}`,
-    );
-    assert.fail(`${application.name}: request ${i} is answered with other bytes than the model's`);
+    const at = actual.findIndex((byte, i) => byte !== expected[i]);
+    const from = Math.max(0, (at === -1 ? Math.min(actual.length, expected.length) : at) - CONTEXT_BYTES);
+    const text = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(from, from + SHOWN_BYTES)).toString('utf8');
+    const what = `${application.name}: request ${i}, ${request.function} ${Buffer.from(request.body).toString('utf8')}`;
+    assert.equal(text(actual), text(expected), `${what}: from byte ${from} on`);
   }
 }

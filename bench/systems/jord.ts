@@ -3,6 +3,9 @@ import type { ApplicationRequest } from '../../apps/application.ts';
 import { type LocalWorkerServer, startWorkerServer, type WorkerServerOptions } from '../../src/server/worker-server.ts';
 import type { Completion, Subject, System, SystemOptions } from './system.ts';
 
+/** Longer than any two requests are apart under the least load, and short enough that a system soon idles that is not measured. */
+const SPIN_US = 20_000;
+
 /**
  * Dispatcher and executors poll without parking while there is load, as systems do that are to answer within microseconds.
  * What waits is not refused after some time, but waits: that it does is what is measured.
@@ -10,7 +13,7 @@ import type { Completion, Subject, System, SystemOptions } from './system.ts';
 export function serverOptions({ executors }: SystemOptions): WorkerServerOptions {
   return {
     ...(executors === undefined ? {} : { executors }),
-    spinUs: 2000,
+    spinUs: SPIN_US,
     queueDelayMs: 0,
     outstandingMax: 60_000,
     log: ({ level, message }) => {
@@ -19,13 +22,22 @@ export function serverOptions({ executors }: SystemOptions): WorkerServerOptions
   };
 }
 
-/** Makes spaces, functions and entries of an application on a server. */
-export async function deployApplication(server: LocalWorkerServer, { application, modules }: Subject): Promise<void> {
-  for (const { name } of application.functions) {
+/**
+ * Makes spaces, functions and entries of an application on a server. Durable spaces are memory spaces, as in all systems: what
+ * a disk does is another subject.
+ */
+export async function deployApplication(server: LocalWorkerServer, subject: Subject): Promise<void> {
+  const { application, dataSet, modules } = subject;
+  for (const { name, options } of application.spaces) {
+    const { durable: _, ...limits } = options;
+    await server.kv.create(name, limits);
+  }
+  for (const { name, kv } of application.functions) {
     const module = modules.get(name);
     if (module === undefined) throw new Error(`${name} has no module`);
-    await server.deploy(name, module);
+    await server.deploy(name, module, { kv });
   }
+  for (const { space, key, value } of dataSet.entries()) await server.kv.put(space, key, value);
 }
 
 export class JordSystem implements System {

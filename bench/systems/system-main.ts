@@ -3,6 +3,7 @@ import { DATA_SEED, loadSubject } from './applications.ts';
 import { checkAgainstModel } from './check.ts';
 import { runFront } from './load/front.ts';
 import { Generator, type Load } from './load/generator.ts';
+import { measureUnloaded } from './load/unloaded.ts';
 import { makeSystem } from './registry.ts';
 import type { System } from './system.ts';
 import type { FromSystem, Measurement, SystemProcessData, ToSystem } from './system-process.ts';
@@ -45,12 +46,21 @@ async function start(): Promise<FromSystem> {
   return { kind: 'ready' };
 }
 
-process.on('message', ({ load }: ToSystem) => {
-  void answer(async () => {
-    if (generator === undefined) throw new Error('it has not started');
-    return { kind: 'measured', measurement: await measure(system, generator, load) };
-  });
-});
+async function perform(message: ToSystem): Promise<FromSystem> {
+  if (generator === undefined) throw new Error('it has not started');
+  switch (message.kind) {
+    case 'measure':
+      return { kind: 'measured', measurement: await measure(system, generator, message.load) };
+    case 'unloaded': {
+      const { first, count } = message;
+      return { kind: 'unloaded', unloaded: await measureUnloaded(system, generator.pool, first, count) };
+    }
+    default:
+      return message satisfies never;
+  }
+}
+
+process.on('message', (message: ToSystem) => void answer(() => perform(message)));
 process.once('disconnect', () => {
   void Promise.all([system.stop(), generator?.stop()]).finally(() => process.exit());
 });

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { FrontResult } from './load/front.ts';
 import type { Load, Outcome } from './load/generator.ts';
+import type { Unloaded } from './load/unloaded.ts';
 import type { SystemName, SystemOptions } from './system.ts';
 
 export interface SystemProcessData {
@@ -23,9 +24,12 @@ export type Measurement = Outcome & FrontResult;
 export type FromSystem =
   | { readonly kind: 'ready' }
   | { readonly kind: 'measured'; readonly measurement: Measurement }
+  | { readonly kind: 'unloaded'; readonly unloaded: Unloaded }
   | { readonly kind: 'failed'; readonly message: string };
 
-export type ToSystem = { readonly kind: 'measure'; readonly load: Load };
+export type ToSystem =
+  | { readonly kind: 'measure'; readonly load: Load }
+  | { readonly kind: 'unloaded'; readonly first: number; readonly count: number };
 
 const STOP_MS_MAX = 5000;
 
@@ -55,6 +59,14 @@ export class SystemProcess {
     const answer = await this.#next();
     if (answer.kind !== 'measured') throw new Error(`${this.system} was not measured`);
     return answer.measurement;
+  }
+
+  /** One request at a time, so many, from the pool's number `first` on. */
+  async unloaded(first: number, count: number): Promise<Unloaded> {
+    this.#child.send({ kind: 'unloaded', first, count } satisfies ToSystem);
+    const answer = await this.#next();
+    if (answer.kind !== 'unloaded') throw new Error(`${this.system} was not measured`);
+    return answer.unloaded;
   }
 
   async #next(): Promise<FromSystem> {

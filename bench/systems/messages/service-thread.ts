@@ -53,7 +53,7 @@ const all = inboxes.map((buffer) => new Inbox(buffer));
 const inbox = all[index] ?? new Inbox(32);
 const transport = new InboxTransport(all);
 const kv = store === undefined ? undefined : new KvStore(store);
-const service = new Service({ name, module, transport, kv, concurrency });
+const service = await Service.start({ name, module, transport, kv, concurrency });
 /** Requests that came while there was no room for more. */
 const backlog: { readonly call: number; readonly asker: number; readonly request: Uint8Array }[] = [];
 let isEnding = false;

@@ -1,6 +1,6 @@
 /**
  * Memory of one invocation of a function that has a WebAssembly memory of its own with all others of its service. Nothing of it
- * is given back before the invocation ends, and then all at once. Nothing is cleared.
+ * is given back before the invocation ends, and then all at once. New ArgBufs are cleared, since functions rely on that.
  *
  *     context                       what the runtime of the function takes, upwards
  *     context + ARGBUFS_OFFSET      ArgBufs, upwards: HEADER_SIZE bytes, then the content
@@ -20,16 +20,25 @@ const CAPACITY_MIN = 128;
 export class Arena {
   readonly context: number;
   readonly #words: Int32Array;
+  readonly #bytes: Uint8Array;
   #top: number;
 
   constructor(memory: ArrayBuffer, context: number) {
     this.context = context;
     this.#words = new Int32Array(memory);
+    this.#bytes = new Uint8Array(memory);
     this.#top = context + ARGBUFS_OFFSET;
   }
 
-  /** Address of a new ArgBuf, or 0 when there is no room. */
+  /** Address of a new ArgBuf, all zero, or 0 when there is no room. */
   allocate(length: number): number {
+    const address = this.allocateDirty(length);
+    if (address !== 0) this.#bytes.fill(0, address, address + length);
+    return address;
+  }
+
+  /** The same for who writes all of it. */
+  allocateDirty(length: number): number {
     const capacity = length <= CAPACITY_MIN ? CAPACITY_MIN : 2 ** (32 - Math.clz32(length - 1));
     const address = (this.#top + HEADER_SIZE + ALIGNMENT - 1) & -ALIGNMENT;
     const end = address + capacity;
@@ -49,6 +58,8 @@ export class Arena {
   resize(address: number, length: number): boolean {
     const word = address >>> 2;
     if (length > (this.#words[word + CAPACITY_WORD] ?? 0)) return false;
+    const before = this.#words[word + LENGTH_WORD] ?? 0;
+    if (length > before) this.#bytes.fill(0, address + before, address + length);
     this.#words[word + LENGTH_WORD] = length;
     return true;
   }

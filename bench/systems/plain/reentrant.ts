@@ -18,6 +18,11 @@ export interface ReentrantOptions {
   readonly arenaOffset: number;
   /** What `memory.size` is to say, where that is not what it would. */
   readonly memoryPages?: number;
+  /**
+   * When the module is initialised, which may call host functions: by an export `initialise(context)`, or at the begin of the
+   * first invocation.
+   */
+  readonly initialises: 'by-export' | 'at-first';
 }
 
 /** The stub runtime takes memory from here on. It keeps it so that blocks, which have 4 bytes before them, are aligned. */
@@ -25,6 +30,8 @@ const HEAP_TOP = '$~lib/rt/stub/offset';
 const HEAP_ALIGNMENT_OFFSET = 12;
 const ENTRY = '$jord-entry/handle';
 const CONTEXT = '$bench:context';
+const READY = '$bench:ready';
+const INITIALISE = '$bench:initialise';
 
 const IMPORT = /^ \(import "jord" "(\w+)" \(func (\$[^\s()]+)(?: \(param ([^)]*)\))?(?: \(result (\w+)\))?\)\)$/gm;
 const GLOBAL = /^ \(global (\$\S+) \(mut (\w+)\)/gm;
@@ -75,25 +82,32 @@ function wrapImport(
 }
 
 /** `handle` with a context: begins with fresh globals, and leaves those of whoever it interrupted. */
-function entry(globals: readonly Global[], arenaOffset: number): string {
+function entry(globals: readonly Global[], { arenaOffset, initialises }: ReentrantOptions): string {
   const fresh = globals
     .filter(({ name }) => name !== HEAP_TOP && name !== CONTEXT)
     .map(({ name }) => `(global.set ${name} (global.get ${initialOf(name)}))`);
   const hasHeap = globals.some(({ name }) => name === HEAP_TOP);
+  const atFirst = `(if (i32.eqz (global.get ${READY})) (then (call ${INITIALISE}) (global.set ${READY} (i32.const 1))))`;
   const top = `(i32.add (local.get $context) (i32.const ${arenaOffset + HEAP_ALIGNMENT_OFFSET}))`;
   return `  (func (export "handle") (param $request i32) (param $length i32) (param $context i32) (result i32)
     (global.set ${CONTEXT} (local.get $context))
+    ${initialises === 'at-first' ? atFirst : ''}
     ${hasHeap ? `(global.set ${HEAP_TOP} ${top})` : ''}
     ${fresh.join('\n    ')}
     (call ${ENTRY} (local.get $request) (local.get $length)))`;
 }
 
-/** Remembers what globals are after initialisation. */
-function start(globals: readonly Global[], first: string | undefined): string {
+/** Runs the start function, if there is one, and remembers what globals are then. */
+function initialise(globals: readonly Global[], first: string | undefined): string {
   const remembered = globals
     .filter(({ name }) => name !== CONTEXT)
     .map(({ name }) => `(global.set ${initialOf(name)} (global.get ${name}))`);
-  return `  (func $bench:start\n    ${first === undefined ? '' : `(call ${first})`}\n    ${remembered.join('\n    ')})`;
+  return `  (func ${INITIALISE}
+    ${first === undefined ? '' : `(call ${first})`}
+    ${remembered.join('\n    ')})
+  (func (export "initialise") (param $context i32)
+    (global.set ${CONTEXT} (local.get $context))
+    (call ${INITIALISE}))`;
 }
 
 /** Throws an Error for a module that the SDK has not compiled in its usual way. */
@@ -116,11 +130,11 @@ export function makeReentrant(module: Uint8Array, options: ReentrantOptions): Ui
   if (options.memoryPages !== undefined) text = text.replaceAll('(memory.size)', `(i32.const ${options.memoryPages})`);
   const added = [
     ` (global ${CONTEXT} (mut i32) (i32.const 0))`,
+    ` (global ${READY} (mut i32) (i32.const 0))`,
     ...initial,
-    ' (start $bench:start)',
     ...wrapped.map((one) => one.function),
-    entry(all, options.arenaOffset),
-    start(globals, first),
+    entry(all, options),
+    initialise(globals, first),
   ];
   const end = text.lastIndexOf(')');
   return toBytes(`${text.slice(0, end)}\n${added.join('\n')}\n)`);

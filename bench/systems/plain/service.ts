@@ -60,40 +60,59 @@ type Handle = (request: number, length: number, context: number) => number | Pro
 
 export class Service {
   readonly #options: ServiceOptions;
-  readonly #bytes: Uint8Array;
-  readonly #buffer: Buffer;
-  readonly #arenas: Arenas;
+  readonly #memory: WebAssembly.Memory;
   readonly #handle: Handle;
+  #bytes: Uint8Array;
+  #buffer: Buffer;
+  #arenas: Arenas | undefined;
   /** By context / ARENA_SIZE. */
   readonly #live: (Live | undefined)[] = [];
   readonly #names = new Map<string, number>();
   /** Invocations that run or are about to, and do not wait for anything. */
   running = 0;
 
-  constructor(options: ServiceOptions) {
+  /** An instance whose module is initialised, which can ask the store and look for other services. */
+  static async start(options: ServiceOptions): Promise<Service> {
+    const service = new Service(options);
+    await service.#initialised;
+    service.#arenas = new Arenas(service.#memory, options.concurrency);
+    service.#view();
+    return service;
+  }
+
+  readonly #initialised: Promise<unknown>;
+
+  private constructor(options: ServiceOptions) {
     this.#options = options;
     const { module, kv } = options;
     const kvYields = kv?.isRemote === true ? Object.keys(this.#kvFunctions()) : [];
     const yielding = new Set([...YIELDING, ...kvYields]);
-    const bytes = makeReentrant(module, { yielding, arenaOffset: 0 });
+    const bytes = makeReentrant(module, { yielding, arenaOffset: 0, initialises: 'by-export' });
     const compiled = new WebAssembly.Module(new Uint8Array(bytes));
     const suspends = WebAssembly.Module.imports(compiled).some(({ name }) => yielding.has(name));
     const instance = new WebAssembly.Instance(compiled, { jord: this.#imports(yielding) });
-    const memory = instance.exports['memory'] as WebAssembly.Memory;
-    this.#arenas = new Arenas(memory, options.concurrency);
-    this.#bytes = new Uint8Array(memory.buffer);
-    this.#buffer = Buffer.from(memory.buffer);
+    this.#memory = instance.exports['memory'] as WebAssembly.Memory;
+    this.#bytes = new Uint8Array(this.#memory.buffer);
+    this.#buffer = Buffer.from(this.#memory.buffer);
     const handle = instance.exports['handle'];
     this.#handle = (suspends ? promising(handle) : handle) as Handle;
+    this.#initialised = promising(instance.exports['initialise'])(0);
+  }
+
+  /** The memory is where it is for good. */
+  #view(): void {
+    this.#bytes = new Uint8Array(this.#memory.buffer);
+    this.#buffer = Buffer.from(this.#memory.buffer);
   }
 
   get hasRoom(): boolean {
-    return this.#arenas.hasFree;
+    return this.#arenas?.hasFree ?? false;
   }
 
   /** Begins an invocation with a copy of the request. Only while it has room. */
   begin(request: Uint8Array, answer: Answer): void {
-    const arena = this.#arenas.take();
+    const arena = this.#arenas?.take();
+    if (arena === undefined) throw new Error('the service was not started');
     const slot = this.#slot(arena.context);
     this.#live[slot] = { arena, started: new Map(), nextStarted: ID_FIRST, wait: undefined };
     this.running++;
@@ -138,12 +157,12 @@ export class Service {
 
   #close(arena: Arena): void {
     this.#live[this.#slot(arena.context)] = undefined;
-    this.#arenas.give(arena);
+    this.#arenas?.give(arena);
     this.running--;
   }
 
   #newArgBuf(arena: Arena, bytes: Uint8Array): number {
-    const address = arena.allocate(bytes.length);
+    const address = arena.allocateDirty(bytes.length);
     if (address === 0) throw new Error('no room for an ArgBuf');
     this.#bytes.set(bytes, address);
     return address;

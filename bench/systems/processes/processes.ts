@@ -84,7 +84,10 @@ export class ProcessesSystem implements System {
       this.#children.push(child);
       this.#ports.set(name, child.port);
     }
-    for (const { process: child } of this.#children) child.send({ ports: this.#ports } satisfies Ports);
+    const services = this.#children.slice(storePort === undefined ? 0 : 1);
+    const ready = services.map(({ process: child }) => once(child, 'message'));
+    for (const { process: child } of services) child.send({ ports: this.#ports } satisfies Ports);
+    await Promise.all(ready);
   }
 
   submit(request: ApplicationRequest, callback: Completion): void {

@@ -42,7 +42,7 @@ interface Waiting {
 const [{ name, module, concurrency, storePort }] = (await once(process, 'message')) as [ServiceStart];
 const transport = new HttpTransport();
 const kv = storePort === undefined ? undefined : await RemoteStore.connect(HOST, storePort);
-const service = new Service({ name, module, transport, kv, concurrency });
+let service: Service;
 /** Requests that came while there was no room for more. */
 const backlog: Waiting[] = [];
 
@@ -75,8 +75,10 @@ const server = http.createServer({ keepAliveTimeout: 600_000, noDelay: true }, (
     else backlog.push({ body, response });
   });
 });
-process.on('message', (ports: Ports) => transport.know(ports));
 process.once('disconnect', () => process.exit());
 server.listen(0, HOST);
 await once(server, 'listening');
 process.send?.((server.address() as AddressInfo).port);
+transport.know((await once(process, 'message'))[0] as Ports);
+service = await Service.start({ name, module, transport, kv, concurrency });
+process.send?.('ready');

@@ -77,12 +77,17 @@ export interface UnsafeModuleOptions {
 /** A module without guard that runs in the address space: it imports that, and host functions with `base`. */
 export function unsafeModule(options: UnsafeModuleOptions): Promise<Uint8Array> {
   const { name, source, module, memoryBase, arenaOffset } = options;
-  const key = createHash('sha256').update(module).update(`${memoryBase} ${arenaOffset} 2`).digest('hex').slice(0, 16);
+  const key = createHash('sha256').update(module).update(`${memoryBase} ${arenaOffset} 4`).digest('hex').slice(0, 16);
   return cached(`unsafe-${name}-${key}.wasm`, async () => {
     const compiled = await compile(source, memoryBase);
-    return makeReentrant(compiled, { yielding: YIELDING, arenaOffset, memoryPages: MEMORY_PAGES });
+    return makeReentrant(compiled, {
+      yielding: YIELDING,
+      arenaOffset,
+      memoryPages: MEMORY_PAGES,
+      initialises: 'at-first',
+    });
   });
 }
 
 /** What of the memory below `memoryBase` + this belongs to one function: its data, and what its initialisation takes. */
-export const DATA_SIZE: number = 64 * PAGE_SIZE;
+export const DATA_SIZE: number = 16 * PAGE_SIZE;

@@ -1,7 +1,7 @@
 /**
  * PrivLib without protection: what is in core/, compiled with its checks of who asks and who owns what taken out, and with
  * all that serves to keep invocations apart. What is left is what a server needs without that: memory for invocations and
- * for ArgBufs, who has called whom, queues.
+ * for ArgBufs, who has called whom, queues. New ArgBufs are cleared, since functions rely on that.
  *
  * Each change names what it replaces, and fails when that is not there any more.
  */
@@ -35,13 +35,19 @@ const CHANGES: readonly Change[] = [
   { file: 'vma-table', function: 'vmaAllows', by: 'return true;' },
   { file: 'vma-table', function: 'isShared', by: 'return false;' },
   { file: 'vma-table', function: 'forgetLast', by: '' },
-  // Pointers are addresses.
-  { file: 'arg-buf', function: 'translate', by: 'return pointer;' },
-  // Nobody's data is a secret.
+  // Here it is no check, but tells whether the store has taken the table.
+  {
+    file: 'kv-store',
+    text: '!failed(ownVte(asker, table))',
+    by: 'load<u32>(vteOf(table), VTE_OWNER) == asker',
+  },
+  // Pointers are addresses; those of a guarded module, which initialises the template that nobody runs, are below its limit.
   {
     file: 'arg-buf',
-    function: 'argBufNew',
-    by: 'return mapVma(asker, length);',
+    function: 'translate',
+    by: `const descriptor = load<u32>(asker, HOME_FUNCTION);
+  const limit: u32 = descriptor == 0 ? 0 : load<u32>(descriptor, FUNCTION_MEMORY_LIMIT);
+  return pointer < limit ? asker + load<u32>(descriptor, FUNCTION_HEADER_SIZE) + pointer : pointer;`,
   },
   // Permissions, and what an invocation may own.
   {

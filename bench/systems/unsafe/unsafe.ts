@@ -24,11 +24,14 @@ const DATA_END = 2 ** 31;
 /** Where in a home the invocation's memory begins: behind all that the header of a home ever holds. */
 const ARENA_OFFSET = 4096;
 
-/** Modules by the names of their functions, for executors. */
-const substitutes = new Map<string, WebAssembly.Module>();
+/** For each executor the modules by the names of their functions: its own, since the data of a function is at one address. */
+const substitutes: ReadonlyMap<string, WebAssembly.Module>[] = [];
+/** The threads of executors, in the order in which they were first told of a function. */
+const executorThreads: Worker[] = [];
 
-function substitute(installed: PortableFunction): PortableFunction {
-  const module = substitutes.get(installed.name);
+function substitute(installed: PortableFunction, thread: Worker): PortableFunction {
+  if (!executorThreads.includes(thread)) executorThreads.push(thread);
+  const module = substitutes[executorThreads.indexOf(thread)]?.get(installed.name);
   if (module === undefined) throw new Error(`${installed.name} has no module without a guard`);
   return { ...installed, module };
 }
@@ -39,12 +42,26 @@ function interpose(): void {
   Worker.prototype.postMessage = function (this: Worker, message: unknown, ...rest): void {
     const told = message as Partial<ToExecutor>;
     const isInstall = told.kind === 'install' && 'installed' in told;
-    post.call(
-      this,
-      isInstall ? { ...told, installed: substitute(told.installed as PortableFunction) } : message,
-      ...rest,
-    );
+    const passed = isInstall ? { ...told, installed: substitute(told.installed as PortableFunction, this) } : message;
+    post.call(this, passed, ...rest);
   };
+}
+
+/** Modules of all functions, whose data begins at this address. */
+async function unsafeModules(
+  { application, modules }: Subject,
+  dataStart: number,
+): Promise<ReadonlyMap<string, WebAssembly.Module>> {
+  const made = new Map<string, WebAssembly.Module>();
+  for (const [i, { name, source }] of application.functions.entries()) {
+    const memoryBase = dataStart + i * DATA_SIZE;
+    if (memoryBase + DATA_SIZE > DATA_END) throw new Error('there is no room for the data of so many functions');
+    const module = modules.get(name);
+    if (module === undefined) throw new Error(`${name} has no module`);
+    const unsafe = await unsafeModule({ name, source, module, memoryBase, arenaOffset: ARENA_OFFSET });
+    made.set(name, await WebAssembly.compile(new Uint8Array(unsafe)));
+  }
+  return made;
 }
 
 /** The address space of a server, with PrivLib as it is replaced by one without protection. */
@@ -69,14 +86,8 @@ export class UnsafeSystem implements System {
 
   async start(subject: Subject): Promise<void> {
     const settings = resolveOptions(serverOptions(this.#options));
-    let memoryBase = DATA_START;
-    for (const { name, source } of subject.application.functions) {
-      if (memoryBase + DATA_SIZE > DATA_END) throw new Error('there is no room for the data of so many functions');
-      const module = subject.modules.get(name);
-      if (module === undefined) throw new Error(`${name} has no module`);
-      const unsafe = await unsafeModule({ name, source, module, memoryBase, arenaOffset: ARENA_OFFSET });
-      substitutes.set(name, await WebAssembly.compile(new Uint8Array(unsafe)));
-      memoryBase += DATA_SIZE;
+    for (let i = 0; i < settings.executors; i++) {
+      substitutes.push(await unsafeModules(subject, DATA_START + i * subject.application.functions.length * DATA_SIZE));
     }
     interpose();
     const addressSpace = await unsafeAddressSpace(settings.callDepthMax);
