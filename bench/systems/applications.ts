@@ -1,11 +1,9 @@
 /** The applications of the experiment, and their modules. */
-import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Application } from '../../apps/application.ts';
-import { compileSource } from '../../src/functions/compile.ts';
+import { modulesOf } from '../../apps/modules.ts';
 import type { Subject } from './system.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -21,12 +19,7 @@ export async function loadApplication(url: string): Promise<Application> {
 /** An application with its modules, which are compiled where that was not done before. */
 export async function loadSubject(url: string): Promise<Subject> {
   const application = await loadApplication(url);
-  const version = await sourcesVersion(fileURLToPath(url));
-  const modules = new Map<string, Uint8Array>();
-  for (const { name, source } of application.functions) {
-    modules.set(name, await cached(`${name}-${version}.wasm`, () => compileSource(source)));
-  }
-  return { application, dataSet: application.dataSet(DATA_SEED), modules };
+  return { application, dataSet: application.dataSet(DATA_SEED), modules: await modulesOf(application) };
 }
 
 /** Makes a file in the folder of what experiments keep, unless it is there. */
@@ -40,19 +33,4 @@ export async function cached(name: string, make: () => Promise<Uint8Array>): Pro
   await writeFile(`${file}.${process.pid}`, made);
   await rename(`${file}.${process.pid}`, file);
   return made;
-}
-
-/** A hash over all that the functions of an application depend on: what is beside it, what applications share, SDK, compiler. */
-async function sourcesVersion(applicationFile: string): Promise<string> {
-  const hash = createHash('sha256');
-  const folders = [path.dirname(applicationFile), path.join(ROOT, 'apps', 'shared'), path.join(ROOT, 'sdk')];
-  const files = [path.join(ROOT, 'src/functions/compile.ts'), path.join(ROOT, 'src/functions/compile-worker.ts')];
-  for (const folder of folders) {
-    const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-    const sources = entries.filter(({ name }) => name.endsWith('.ts') && !name.endsWith('.test.ts'));
-    files.push(...sources.map((entry) => path.join(entry.parentPath, entry.name)));
-  }
-  for (const file of files.sort()) hash.update(`${path.relative(ROOT, file)}\0`).update(await readFile(file));
-  const compiler = createRequire(import.meta.url)('assemblyscript/package.json') as { readonly version: string };
-  return hash.update(compiler.version).digest('hex').slice(0, 16);
 }

@@ -1,5 +1,6 @@
 /** Jord as it is. */
 import type { ApplicationRequest } from '../../apps/application.ts';
+import { deployApplication, localTarget } from '../../apps/deploy.ts';
 import { type LocalWorkerServer, startWorkerServer, type WorkerServerOptions } from '../../src/server/worker-server.ts';
 import type { Completion, Subject, System, SystemOptions } from './system.ts';
 
@@ -22,24 +23,6 @@ export function serverOptions({ executors }: SystemOptions): WorkerServerOptions
   };
 }
 
-/**
- * Makes spaces, functions and entries of an application on a server. Durable spaces are memory spaces, as in all systems: what
- * a disk does is another subject.
- */
-export async function deployApplication(server: LocalWorkerServer, subject: Subject): Promise<void> {
-  const { application, dataSet, modules } = subject;
-  for (const { name, options } of application.spaces) {
-    const { durable: _, ...limits } = options;
-    await server.kv.create(name, limits);
-  }
-  for (const { name, kv } of application.functions) {
-    const module = modules.get(name);
-    if (module === undefined) throw new Error(`${name} has no module`);
-    await server.deploy(name, module, { kv });
-  }
-  for (const { space, key, value } of dataSet.entries()) await server.kv.put(space, key, value);
-}
-
 export class JordSystem implements System {
   readonly #options: SystemOptions;
   #server: LocalWorkerServer | undefined;
@@ -50,7 +33,8 @@ export class JordSystem implements System {
 
   async start(subject: Subject): Promise<void> {
     this.#server = await startWorkerServer(serverOptions(this.#options));
-    await deployApplication(this.#server, subject);
+    const { application, dataSet } = subject;
+    await deployApplication(localTarget(this.#server), application, dataSet);
   }
 
   submit(request: ApplicationRequest, callback: Completion): void {

@@ -10,11 +10,12 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { ApplicationRequest } from '../../../apps/application.ts';
+import { deployApplication, localTarget } from '../../../apps/deploy.ts';
 import type { PortableFunction, ToExecutor } from '../../../src/server/messages.ts';
 import { type AddressSpace, createAddressSpace, instantiatePrivLib } from '../../../src/server/privlib.ts';
 import { resolveOptions } from '../../../src/server/settings.ts';
 import { LocalWorkerServer } from '../../../src/server/worker-server.ts';
-import { deployApplication, serverOptions, submitTo } from '../jord.ts';
+import { serverOptions, submitTo } from '../jord.ts';
 import type { Completion, Subject, System, SystemOptions } from '../system.ts';
 import { DATA_SIZE, unsafeModule } from './compile.ts';
 import { UNSAFE_HOMES_END_MIB, unsafePrivLib } from './privlib.ts';
@@ -94,7 +95,7 @@ export class UnsafeSystem implements System {
     const log = serverOptions(this.#options).log ?? (() => {});
     this.#server = new LocalWorkerServer(undefined, addressSpace, settings, log);
     await this.#server.start();
-    await deployApplication(this.#server, subject);
+    await deployApplication(localTarget(this.#server), subject.application, subject.dataSet);
   }
 
   submit(request: ApplicationRequest, callback: Completion): void {
