@@ -11,6 +11,8 @@ const EXPERIMENTS: Readonly<Record<string, () => Promise<{ readonly experiment: 
   overload: () => import('./overload.ts'),
   kv: () => import('./kv.ts'),
   slo: () => import('./slo.ts'),
+  breakdown: () => import('./breakdown.ts'),
+  scaling: () => import('./scaling.ts'),
 };
 
 async function help(): Promise<string> {

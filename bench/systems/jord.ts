@@ -1,8 +1,8 @@
 /** Jord as it is. */
-import type { ApplicationRequest } from '../../apps/application.ts';
+import type { Application, ApplicationRequest } from '../../apps/application.ts';
 import { deployApplication, localTarget } from '../../apps/deploy.ts';
 import { type LocalWorkerServer, startWorkerServer, type WorkerServerOptions } from '../../src/server/worker-server.ts';
-import type { Completion, Subject, System, SystemOptions } from './system.ts';
+import type { Completion, Profile, Subject, System, SystemOptions } from './system.ts';
 
 /** Longer than any two requests are apart under the least load, and short enough that a system soon idles that is not measured. */
 const SPIN_US = 20_000;
@@ -26,6 +26,7 @@ export function serverOptions({ executors }: SystemOptions): WorkerServerOptions
 export class JordSystem implements System {
   readonly #options: SystemOptions;
   #server: LocalWorkerServer | undefined;
+  #fronts: ReadonlySet<string> = new Set();
 
   constructor(options: SystemOptions = {}) {
     this.#options = options;
@@ -34,6 +35,7 @@ export class JordSystem implements System {
   async start(subject: Subject): Promise<void> {
     this.#server = await startWorkerServer(serverOptions(this.#options));
     const { application, dataSet } = subject;
+    this.#fronts = frontsOf(application);
     await deployApplication(localTarget(this.#server), application, dataSet);
   }
 
@@ -43,9 +45,26 @@ export class JordSystem implements System {
 
   readonly poll = (): boolean => this.#server?.poll() ?? false;
 
+  readonly profile = (): Promise<Profile> => profileOf(this.#server, this.#fronts);
+
   async stop(): Promise<void> {
     await this.#server?.stop();
   }
+}
+
+/** The functions that are asked for from outside: those that no other one calls. */
+export function frontsOf({ functions }: Application): ReadonlySet<string> {
+  const called = new Set(functions.flatMap(({ calls }) => calls));
+  return new Set(functions.map(({ name }) => name).filter((name) => !called.has(name)));
+}
+
+/** Of these functions, the fronts. */
+export async function profileOf(server: LocalWorkerServer | undefined, names: ReadonlySet<string>): Promise<Profile> {
+  const functions = (await server?.stats())?.functions ?? [];
+  const fronts = functions.filter(({ name }) => names.has(name));
+  const invocations = fronts.reduce((sum, { serviceUs }) => sum + serviceUs.count, 0);
+  const serviceSumUs = fronts.reduce((sum, { serviceUs }) => sum + serviceUs.count * serviceUs.mean, 0);
+  return { invocations, serviceUs: serviceSumUs, copies: 0, copiedBytes: 0 };
 }
 
 export function submitTo(

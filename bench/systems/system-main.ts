@@ -55,6 +55,8 @@ async function perform(message: ToSystem): Promise<FromSystem> {
       const { first, count } = message;
       return { kind: 'unloaded', unloaded: await measureUnloaded(system, generator.pool, first, count) };
     }
+    case 'profile':
+      return { kind: 'profiled', profile: await system.profile?.() };
     default:
       return message satisfies never;
   }

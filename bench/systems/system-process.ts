@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { FrontResult } from './load/front.ts';
 import type { Load, Outcome } from './load/generator.ts';
 import type { Unloaded } from './load/unloaded.ts';
-import type { SystemName, SystemOptions } from './system.ts';
+import type { Profile, SystemName, SystemOptions } from './system.ts';
 
 export interface SystemProcessData {
   readonly system: SystemName;
@@ -25,11 +25,13 @@ export type FromSystem =
   | { readonly kind: 'ready' }
   | { readonly kind: 'measured'; readonly measurement: Measurement }
   | { readonly kind: 'unloaded'; readonly unloaded: Unloaded }
+  | { readonly kind: 'profiled'; readonly profile: Profile | undefined }
   | { readonly kind: 'failed'; readonly message: string };
 
 export type ToSystem =
   | { readonly kind: 'measure'; readonly load: Load }
-  | { readonly kind: 'unloaded'; readonly first: number; readonly count: number };
+  | { readonly kind: 'unloaded'; readonly first: number; readonly count: number }
+  | { readonly kind: 'profile' };
 
 const STOP_MS_MAX = 5000;
 
@@ -67,6 +69,14 @@ export class SystemProcess {
     const answer = await this.#next();
     if (answer.kind !== 'unloaded') throw new Error(`${this.system} was not measured`);
     return answer.unloaded;
+  }
+
+  /** Undefined for a system that counts nothing. */
+  async profile(): Promise<Profile | undefined> {
+    this.#child.send({ kind: 'profile' } satisfies ToSystem);
+    const answer = await this.#next();
+    if (answer.kind !== 'profiled') throw new Error(`${this.system} has no profile`);
+    return answer.profile;
   }
 
   async #next(): Promise<FromSystem> {

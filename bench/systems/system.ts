@@ -19,6 +19,16 @@ export interface SystemOptions {
 /** Gets what came of a request, once, and never before `submit` returns. */
 export type Completion = (error: Error | undefined, response: Uint8Array | undefined) => void;
 
+/** What a system has done since it was started. */
+export interface Profile {
+  /** Invocations from outside, and how long an executor was at them, in µs; where the system has executors. */
+  readonly invocations: number;
+  readonly serviceUs: number;
+  /** Payloads that were copied from one memory to another, and their bytes; where that is counted. */
+  readonly copies: number;
+  readonly copiedBytes: number;
+}
+
 export interface System {
   /** Returns when all functions are there and the data set is loaded. */
   start(subject: Subject): Promise<void>;
@@ -31,5 +41,6 @@ export interface System {
    * own then.
    */
   readonly rest?: (milliseconds: number) => void;
+  readonly profile?: () => Promise<Profile>;
   stop(): Promise<void>;
 }

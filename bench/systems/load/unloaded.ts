@@ -13,6 +13,8 @@ export interface Unloaded {
   /** Average in µs, without the longest hundredth. */
   readonly meanUs: number;
   readonly requests: number;
+  /** Of all requests and responses together. */
+  readonly payloadBytes: number;
 }
 
 /** The next request is sent when the one before has ended. Throws the error of one that fails. */
@@ -23,23 +25,33 @@ export async function measureUnloaded(
   count: number,
 ): Promise<Unloaded> {
   const latencies: number[] = [];
+  let payloadBytes = 0;
   for (let i = 0; i < count; i++) {
     const request = pool[(first + i) % pool.length];
     if (request === undefined) throw new RangeError('the pool is empty');
-    latencies.push(await latencyUs(system, request, i % TURN_AFTER === 0));
+    const { us, responseBytes } = await one(system, request, i % TURN_AFTER === 0);
+    latencies.push(us);
+    payloadBytes += request.body.length + responseBytes;
   }
   latencies.sort((a, b) => a - b);
   const counted = latencies.slice(0, Math.ceil(count * (1 - LONGEST_SHARE)));
-  return { meanUs: counted.reduce((sum, us) => sum + us, 0) / counted.length, requests: count };
+  return { meanUs: counted.reduce((sum, us) => sum + us, 0) / counted.length, requests: count, payloadBytes };
 }
 
-async function latencyUs(system: System, request: ApplicationRequest, turns: boolean): Promise<number> {
+interface One {
+  readonly us: number;
+  readonly responseBytes: number;
+}
+
+async function one(system: System, request: ApplicationRequest, turns: boolean): Promise<One> {
   let endUs = 0;
+  let responseBytes = 0;
   let failure: Error | undefined;
   if (turns) await turn();
   const startUs = monotonicUs();
-  system.submit(request, (error) => {
+  system.submit(request, (error, response) => {
     endUs = monotonicUs();
+    responseBytes = response?.length ?? 0;
     failure = error;
   });
   while (endUs === 0) {
@@ -47,7 +59,7 @@ async function latencyUs(system: System, request: ApplicationRequest, turns: boo
     else if (!system.poll()) system.rest?.(REST_MS);
   }
   if (failure !== undefined) throw failure;
-  return endUs - startUs;
+  return { us: endUs - startUs, responseBytes };
 }
 
 function turn(): Promise<void> {

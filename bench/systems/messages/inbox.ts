@@ -31,6 +31,11 @@ const FULL_WAIT_MS = 1;
 /** Who does not get rid of a message for so long is in a deadlock, or its receiver is gone. */
 const FULL_TRIES_MAX = 10_000;
 
+/** Words of what a thread counts: payloads that it copied, and their bytes. */
+export const TRAFFIC_COPIES = 0;
+export const TRAFFIC_BYTES = 1;
+export const TRAFFIC_WORDS = 2;
+
 /** What a receiver sees; the payload is good until `take` returns. */
 export type Receive = (kind: number, first: number, second: number, third: number, payload: Uint8Array) => void;
 
@@ -39,9 +44,11 @@ export class Inbox {
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #capacity: number;
+  readonly #traffic: Float64Array;
 
-  /** Of another thread, or a new one with room for so many bytes, a power of two. */
-  constructor(bufferOrCapacity: SharedArrayBuffer | number) {
+  /** Of another thread, or a new one with room for so many bytes, a power of two. What is sent is counted in `traffic`. */
+  constructor(bufferOrCapacity: SharedArrayBuffer | number, traffic: Float64Array = new Float64Array(TRAFFIC_WORDS)) {
+    this.#traffic = traffic;
     this.buffer =
       typeof bufferOrCapacity === 'number' ? new SharedArrayBuffer(HEAD_BYTES + bufferOrCapacity) : bufferOrCapacity;
     this.#capacity = this.buffer.byteLength - HEAD_BYTES;
@@ -71,6 +78,7 @@ export class Inbox {
     this.#bytes.set(payload, at + MESSAGE_HEAD_BYTES);
     Atomics.store(words, word + SIZE, size);
     this.#wake();
+    countCopies(this.#traffic, 2, payload.length);
   }
 
   /** Offset of room for a message that lies in one piece. */
@@ -142,4 +150,10 @@ export class Inbox {
     if (Atomics.load(words, DOORBELL) !== PARKED) return;
     if (Atomics.compareExchange(words, DOORBELL, PARKED, AWAKE) === PARKED) Atomics.notify(words, DOORBELL, 1);
   }
+}
+
+/** So many copies of so many bytes each. */
+export function countCopies(traffic: Float64Array, copies: number, bytes: number): void {
+  traffic[TRAFFIC_COPIES] = (traffic[TRAFFIC_COPIES] ?? 0) + copies;
+  traffic[TRAFFIC_BYTES] = (traffic[TRAFFIC_BYTES] ?? 0) + copies * bytes;
 }

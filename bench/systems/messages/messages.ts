@@ -15,8 +15,8 @@ import type { ApplicationRequest } from '../../../apps/application.ts';
 import { OK } from '../../../core/status.ts';
 import type { AddressSpace } from '../../../src/server/privlib.ts';
 import { KvStore } from '../plain/kv-store.ts';
-import type { Completion, Subject, System } from '../system.ts';
-import { Inbox } from './inbox.ts';
+import type { Completion, Profile, Subject, System } from '../system.ts';
+import { Inbox, TRAFFIC_BYTES, TRAFFIC_COPIES, TRAFFIC_WORDS } from './inbox.ts';
 
 export const REQUEST = 1;
 export const RESPONSE = 2;
@@ -32,6 +32,8 @@ export interface ServiceThreadData {
   readonly store: AddressSpace | undefined;
   readonly spinUs: number;
   readonly concurrency: number;
+  /** Where the thread counts what it copies; of nobody else. */
+  readonly traffic: Float64Array;
 }
 
 const INBOX_BYTES = 2 ** 22;
@@ -57,12 +59,13 @@ export class MessagesSystem implements System {
   /** How many requests each service has, and what waits until it has fewer. */
   readonly #outstanding: number[] = [];
   readonly #waiting: Waiting[][] = [];
+  readonly #traffic: Float64Array[] = [];
   #store: KvStore | undefined;
 
   async start(subject: Subject): Promise<void> {
     const { application, dataSet, modules } = subject;
     const names = application.functions.map(({ name }) => name);
-    this.#inboxes = [...names, 'front'].map(() => new Inbox(INBOX_BYTES));
+    this.#inboxes = [...names, 'front'].map(() => new Inbox(INBOX_BYTES, this.#countTraffic()));
     if (application.spaces.length > 0) {
       this.#store = new KvStore();
       this.#store.load({ spaces: application.spaces, entries: () => dataSet.entries() });
@@ -78,6 +81,7 @@ export class MessagesSystem implements System {
         ...{ index, name, module, names, spinUs, concurrency: CONCURRENCY },
         inboxes: this.#inboxes.map(({ buffer }) => buffer),
         store: this.#store?.addressSpace,
+        traffic: this.#countTraffic(),
       };
       const worker = new Worker(new URL('./service-thread.ts', import.meta.url), { workerData, execArgv: [] });
       worker.on('error', (error: unknown) => process.stderr.write(`${name}: ${String(error)}\n`));
@@ -85,6 +89,22 @@ export class MessagesSystem implements System {
     }
     await Promise.all(this.#workers.map((worker) => once(worker, 'message')));
   }
+
+  #countTraffic(): Float64Array {
+    const traffic = new Float64Array(new SharedArrayBuffer(8 * TRAFFIC_WORDS));
+    this.#traffic.push(traffic);
+    return traffic;
+  }
+
+  /** Copies are counted by all threads, also those of the store. */
+  readonly profile = (): Promise<Profile> => {
+    const sum = (word: number): number => this.#traffic.reduce((total, traffic) => total + (traffic[word] ?? 0), 0);
+    return Promise.resolve({
+      ...{ invocations: 0, serviceUs: 0 },
+      copies: sum(TRAFFIC_COPIES),
+      copiedBytes: sum(TRAFFIC_BYTES),
+    });
+  };
 
   submit(request: ApplicationRequest, callback: Completion): void {
     const target = this.#indices.get(request.function);

@@ -7,7 +7,7 @@ import { type Answer, Service, type Transport } from '../plain/service.ts';
 import { Inbox } from './inbox.ts';
 import { REQUEST, RESPONSE, type ServiceThreadData, STOP } from './messages.ts';
 
-const { index, name, module, names, inboxes, store, spinUs, concurrency } = workerData as ServiceThreadData;
+const { index, name, module, names, inboxes, store, spinUs, concurrency, traffic } = workerData as ServiceThreadData;
 
 const EMPTY = new Uint8Array(0);
 /** Messages that are taken before what they have set going goes on. */
@@ -49,10 +49,10 @@ class InboxTransport implements Transport {
   }
 }
 
-const all = inboxes.map((buffer) => new Inbox(buffer));
+const all = inboxes.map((buffer) => new Inbox(buffer, traffic));
 const inbox = all[index] ?? new Inbox(32);
 const transport = new InboxTransport(all);
-const kv = store === undefined ? undefined : new KvStore(store);
+const kv = store === undefined ? undefined : new KvStore(store, traffic);
 const service = await Service.start({ name, module, transport, kv, concurrency });
 /** Requests that came while there was no room for more. */
 const backlog: { readonly call: number; readonly asker: number; readonly request: Uint8Array }[] = [];

@@ -14,6 +14,7 @@ import {
   type PrivLib,
 } from '../../../src/server/privlib.ts';
 import { clockWord, monotonicMs } from '../../../src/server/time.ts';
+import { countCopies, TRAFFIC_WORDS } from '../messages/inbox.ts';
 import type { KvClient, KvValue } from './kv-client.ts';
 
 const BYTES_MAX = 2 ** 31 - 1;
@@ -38,8 +39,14 @@ export class KvStore implements KvClient {
   readonly #view: DataView;
   readonly #scratch: number;
 
-  /** Another thread's, or a new one. */
-  constructor(addressSpace: AddressSpace = createAddressSpace({ callDepthMax: 1 })) {
+  readonly #traffic: Float64Array;
+
+  /** Another thread's, or a new one. Copies of values are counted in `traffic`. */
+  constructor(
+    addressSpace: AddressSpace = createAddressSpace({ callDepthMax: 1 }),
+    traffic: Float64Array = new Float64Array(TRAFFIC_WORDS),
+  ) {
+    this.#traffic = traffic;
     this.addressSpace = addressSpace;
     this.#privLib = instantiatePrivLib(addressSpace);
     this.#bytes = new Uint8Array(addressSpace.memory.buffer);
@@ -90,6 +97,7 @@ export class KvStore implements KvClient {
     const start = address >>> 0;
     const value = this.#bytes.subarray(start, start + privLib.vmaLength(address, this.#host));
     const version = privLib.kvVersion(address, this.#host);
+    countCopies(this.#traffic, 1, value.length);
     return { value, version, release: () => void privLib.vmaRelease(address, this.#host) };
   }
 
@@ -100,6 +108,7 @@ export class KvStore implements KvClient {
       address = privLib.vmaMap(value.length, this.#host);
       if (failed(address)) return BigInt(CLASS_EXHAUSTED);
       this.#bytes.set(value, address >>> 0);
+      countCopies(this.#traffic, 1, value.length);
     }
     const result = privLib.kvPut(space, this.#scratch, this.#write(key, 0), address, expected, ttlMs, this.#host);
     if (result < 65_536n && address !== 0) privLib.vmaUnmap(address, this.#host);

@@ -15,8 +15,8 @@ import type { PortableFunction, ToExecutor } from '../../../src/server/messages.
 import { type AddressSpace, createAddressSpace, instantiatePrivLib } from '../../../src/server/privlib.ts';
 import { resolveOptions } from '../../../src/server/settings.ts';
 import { LocalWorkerServer } from '../../../src/server/worker-server.ts';
-import { serverOptions, submitTo } from '../jord.ts';
-import type { Completion, Subject, System, SystemOptions } from '../system.ts';
+import { frontsOf, profileOf, serverOptions, submitTo } from '../jord.ts';
+import type { Completion, Profile, Subject, System, SystemOptions } from '../system.ts';
 import { DATA_SIZE, unsafeModule } from './compile.ts';
 import { UNSAFE_HOMES_END_MIB, unsafePrivLib } from './privlib.ts';
 
@@ -80,6 +80,7 @@ async function unsafeAddressSpace(callDepthMax: number): Promise<AddressSpace> {
 export class UnsafeSystem implements System {
   readonly #options: SystemOptions;
   #server: LocalWorkerServer | undefined;
+  #fronts: ReadonlySet<string> = new Set();
 
   constructor(options: SystemOptions = {}) {
     this.#options = options;
@@ -90,6 +91,7 @@ export class UnsafeSystem implements System {
     for (let i = 0; i < settings.executors; i++) {
       substitutes.push(await unsafeModules(subject, DATA_START + i * subject.application.functions.length * DATA_SIZE));
     }
+    this.#fronts = frontsOf(subject.application);
     interpose();
     const addressSpace = await unsafeAddressSpace(settings.callDepthMax);
     const log = serverOptions(this.#options).log ?? (() => {});
@@ -103,6 +105,8 @@ export class UnsafeSystem implements System {
   }
 
   readonly poll = (): boolean => this.#server?.poll() ?? false;
+
+  readonly profile = (): Promise<Profile> => profileOf(this.#server, this.#fronts);
 
   async stop(): Promise<void> {
     await this.#server?.stop();
