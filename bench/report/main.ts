@@ -1,0 +1,83 @@
+/**
+ * `npm run report [-- --quick] [-- --only <application>] [-- --out <folder>] [-- --from <data.json>]`: measures, and writes a
+ * page (report.html), a summary for the README (summary.md, throughput.svg, latency.svg) and what was measured (data.json).
+ * With `--from` nothing is measured.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { environment } from '../harness/environment.ts';
+import { type ApplicationRun, FULL_EFFORT, QUICK_EFFORT, runApplication } from '../slo/application-run.ts';
+import { APPLICATIONS, type ApplicationName, applicationUrl, SYSTEMS } from '../slo/applications.ts';
+import { type ApplicationBreakdown, FULL_BREAKDOWN, QUICK_BREAKDOWN, runBreakdown } from '../slo/breakdown-run.ts';
+import type { ReportData } from './data.ts';
+import { reportPage } from './page.ts';
+import { latencyPlot, throughputPlot } from './plots.ts';
+import { summary } from './summary.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+type Progress = (text: string) => void;
+
+function progressFrom(startMs: number): Progress {
+  return (text) => {
+    const seconds = ((performance.now() - startMs) / 1000).toFixed(0).padStart(5);
+    process.stderr.write(`[${seconds} s] ${text}\n`);
+  };
+}
+
+async function measure(isQuick: boolean, only: string, progress: Progress): Promise<ReportData> {
+  const all: readonly ApplicationName[] = only === 'sample' ? ['sample'] : APPLICATIONS;
+  const wanted = all.filter((name) => name.includes(only));
+  if (wanted.length === 0)
+    throw new RangeError(`No application has "${only}" in its name; there are ${APPLICATIONS.join(', ')}.`);
+  const runs: ApplicationRun[] = [];
+  const breakdowns: ApplicationBreakdown[] = [];
+  for (const [i, application] of wanted.entries()) {
+    progress(`application ${i + 1} of ${wanted.length}: ${application}`);
+    const common = { application, applicationUrl: applicationUrl(application), systems: SYSTEMS, progress };
+    runs.push(await runApplication({ ...common, effort: isQuick ? QUICK_EFFORT : FULL_EFFORT }));
+    progress(`${application}: where the time goes`);
+    breakdowns.push(await runBreakdown({ ...common, effort: isQuick ? QUICK_BREAKDOWN : FULL_BREAKDOWN }));
+  }
+  return { environment: environment(), isQuick, runs, breakdowns };
+}
+
+/** Writes all of it into a folder; returns the path of the page. */
+export async function writeReport(data: ReportData, folder: string): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  const page = path.join(folder, 'report.html');
+  const [first] = data.runs;
+  await writeFile(page, reportPage(data));
+  await writeFile(path.join(folder, 'data.json'), `${JSON.stringify(data)}\n`);
+  await writeFile(path.join(folder, 'summary.md'), summary(data, path.relative(ROOT, folder) || '.'));
+  await writeFile(path.join(folder, 'throughput.svg'), throughputPlot(data.runs));
+  if (first !== undefined) await writeFile(path.join(folder, 'latency.svg'), latencyPlot(first, 760, 420));
+  return page;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', default: '' },
+      out: { type: 'string', default: path.join(ROOT, 'build', 'report') },
+      from: { type: 'string' },
+    },
+  });
+  const { quick, only, out, from } = values;
+  const data =
+    from === undefined
+      ? await measure(quick, only, progressFrom(performance.now()))
+      : (JSON.parse(await readFile(from, 'utf8')) as ReportData);
+  console.log(`Written: ${await writeReport(data, path.resolve(out))}`);
+  return 0;
+}
+
+if (import.meta.main) {
+  process.exitCode = await main().catch((error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    return 1;
+  });
+}
