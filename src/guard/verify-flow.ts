@@ -457,8 +457,9 @@ export class Flow {
     if (entries[at + ENTRY_B] === -1) {
       // A value of the function, or base.
       const known = entries[at + ENTRY_A] as number;
+      // Of VALUE_ANY nothing is known: that it is in the list too, for two values with a range, does not make it one of them.
       if (value <= VALUE_MIXED || values.isSecret(value) || values.isSecret(known)) {
-        if (value !== known) this.#drop(at);
+        if (value <= VALUE_MIXED || value !== known) this.#drop(at);
         return;
       }
       entries[at + ENTRY_A] = values.common(known, value);
