@@ -13,7 +13,9 @@ const access = (local: number): string => `local.get 2; local.get ${local}; i32.
 /** Each path sets a local to one of these values, or leaves it as it was, and then they meet. */
 function paths(local: number, values: readonly (string | undefined)[]): string {
   const set = (value: string | undefined): string => (value === undefined ? '' : `${value}; local.set ${local};`);
-  const ways = values.map((value, i) => `${set(value)} ${i < values.length - 1 ? `local.get 0; i32.const ${i + 5}; i32.eq; br_if 0;` : ''}`);
+  const ways = values.map(
+    (value, i) => `${set(value)} ${i < values.length - 1 ? `local.get 0; i32.const ${i + 5}; i32.eq; br_if 0;` : ''}`,
+  );
   return `block; ${ways.join(' ')} end; ${access(local)}`;
 }
 
