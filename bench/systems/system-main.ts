@@ -11,6 +11,7 @@ import type { FromSystem, Measurement, SystemProcessData, ToSystem } from './sys
 const POOL_SIZE = 16_384;
 const CHECK_SEED = 11;
 const REQUEST_SEED = 17;
+const STOP_MS_MAX = 3000;
 
 const send = process.send?.bind(process);
 if (send === undefined) throw new Error('this file is started by a benchmark, not by hand');
@@ -63,7 +64,12 @@ async function perform(message: ToSystem): Promise<FromSystem> {
 }
 
 process.on('message', (message: ToSystem) => void answer(() => perform(message)));
+/** However far it has come. */
 process.once('disconnect', () => {
-  void Promise.all([system.stop(), generator?.stop()]).finally(() => process.exit());
+  const force = setTimeout(() => process.exit(1), STOP_MS_MAX);
+  void Promise.allSettled([system.stop(), generator?.stop()]).then(() => {
+    clearTimeout(force);
+    process.exit();
+  });
 });
 await answer(start);

@@ -52,8 +52,13 @@ export class SystemProcess {
     // What it prints goes to stderr: stdout is for results.
     const child = fork(path, [JSON.stringify(data)], { stdio: ['ignore', 2, 2, 'ipc'] });
     const process = new SystemProcess(data.system, child);
-    await process.#next();
-    return process;
+    try {
+      await process.#next();
+      return process;
+    } catch (error) {
+      await process.stop();
+      throw error;
+    }
   }
 
   async measure(load: Load): Promise<Measurement> {
@@ -83,12 +88,15 @@ export class SystemProcess {
     const ended = this.#exited.then(() => {
       throw new Error(`the process of ${this.system} has ended`);
     });
+    // Nobody waits for it once there is an answer.
+    ended.catch(() => {});
     const [answer] = (await Promise.race([once(this.#child, 'message'), ended])) as [FromSystem];
     if (answer.kind === 'failed') throw new Error(`${this.system}: ${answer.message}`);
     return answer;
   }
 
   async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     if (this.#child.connected) this.#child.disconnect();
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS_MAX);
     await this.#exited;
