@@ -4,8 +4,8 @@ import { duration, element, linearScale, logScale, short, text } from './svg.ts'
 
 test('a logarithmic scale ends at round numbers, and equal ratios are equal distances', () => {
   const scale = logScale([130, 41_000], 0, 100);
-  assert.equal(scale(100), 0);
-  assert.equal(scale(50_000), 100);
+  assert.ok(Math.abs(scale(100)) < 1e-9);
+  assert.ok(Math.abs(scale(50_000) - 100) < 1e-9);
   assert.ok(Math.abs(scale(200) - scale(100) - (scale(2000) - scale(1000))) < 1e-9);
   assert.deepEqual(scale.ticks, [100, 1000, 10_000]);
   assert.deepEqual(logScale([1, 4], 0, 1).ticks, [1, 2, 5]);
