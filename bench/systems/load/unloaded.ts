@@ -12,6 +12,8 @@ const TURN_AFTER = 16;
 export interface Unloaded {
   /** Average in µs, without the longest hundredth. */
   readonly meanUs: number;
+  /** What half of them are within: says something also where others keep the machine busy. */
+  readonly medianUs: number;
   readonly requests: number;
   /** Of all requests and responses together. */
   readonly payloadBytes: number;
@@ -35,7 +37,12 @@ export async function measureUnloaded(
   }
   latencies.sort((a, b) => a - b);
   const counted = latencies.slice(0, Math.ceil(count * (1 - LONGEST_SHARE)));
-  return { meanUs: counted.reduce((sum, us) => sum + us, 0) / counted.length, requests: count, payloadBytes };
+  return {
+    meanUs: counted.reduce((sum, us) => sum + us, 0) / counted.length,
+    medianUs: latencies[Math.floor(count / 2)] ?? Number.NaN,
+    requests: count,
+    payloadBytes,
+  };
 }
 
 interface One {
