@@ -1,5 +1,6 @@
 /** What else ran on the machine while something was measured. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 
 /** Of /proc, in seconds. */
 const SECONDS_PER_TICK = 0.01;
@@ -24,7 +25,7 @@ function machineSeconds(): number | undefined {
 }
 
 /** Seconds that a process and all that live below it have worked. */
-function treeSeconds(root: number): number {
+export function treeSeconds(root: number): number {
   const parents = new Map<number, number>();
   const ticks = new Map<number, number>();
   for (const name of readdirSync('/proc')) {
@@ -61,6 +62,26 @@ export class OthersLoad {
     if (this.#machine === undefined || now === undefined) return 0;
     const seconds = (performance.now() - this.#startMs) / 1000;
     const others = now - this.#machine - (treeSeconds(process.pid) - this.#own);
-    return Math.max(0, others / seconds);
+    // The system counts in hundredths of a second, so short times are told roughly.
+    return Math.min(Math.max(0, others / seconds), availableParallelism());
+  }
+}
+
+/** What others may keep busy during a measurement that counts, in cores. */
+export const OTHERS_CORES_MAX = 0.08;
+
+export interface Undisturbed<T> {
+  readonly result: T;
+  /** What others kept busy meanwhile. */
+  readonly othersCores: number;
+}
+
+/** Measures, and again while others keep more than OTHERS_CORES_MAX busy, but no more than so many times. */
+export async function undisturbed<T>(measure: () => Promise<T>, retakes: number): Promise<Undisturbed<T>> {
+  for (let takes = 0; ; takes++) {
+    const others = new OthersLoad();
+    const result = await measure();
+    const othersCores = others.cores();
+    if (othersCores <= OTHERS_CORES_MAX || takes >= retakes) return { result, othersCores };
   }
 }

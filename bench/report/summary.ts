@@ -29,7 +29,7 @@ export function summary(data: ReportData, folder: string): string {
   });
   const line = (values: readonly string[]): string => `| ${values.join(' | ')} |`;
   return `${[
-    '![Throughput within the SLO of four applications on four systems](' + `${folder}/throughput.svg)`,
+    `![Throughput within the SLO of four applications on four systems](${folder}/throughput.svg)`,
     '',
     line(header),
     line(header.map(() => '---')),

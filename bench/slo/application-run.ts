@@ -2,7 +2,7 @@
  * The experiment for one application: its systems side by side, each in a process of its own, measured in turn, so that a
  * machine that drifts cannot decide what comes out.
  */
-import { OthersLoad } from '../harness/machine-load.ts';
+import { undisturbed } from '../harness/machine-load.ts';
 import type { Load } from '../systems/load/generator.ts';
 import type { SystemName } from '../systems/system.ts';
 import { type Measurement, SystemProcess } from '../systems/system-process.ts';
@@ -23,7 +23,7 @@ export interface SloEffort {
   readonly agreeing: number;
   /** Of a curve: loads by the throughput within the SLO. */
   readonly loads: readonly number[];
-  /** A measurement is taken again, so many times at most, when others kept more than OTHERS_CORES_MAX busy. */
+  /** A measurement is taken again, so many times at most, when others kept the machine busy. */
   readonly retakes: number;
 }
 
@@ -55,7 +55,6 @@ export const QUICK_EFFORT: SloEffort = {
 export const SLO_FACTOR = 10;
 /** Of requests, so many may be lost where a load is borne. */
 const LOST_SHARE_MAX = 0.001;
-const OTHERS_CORES_MAX = 0.08;
 const WARM_UP_MS = 150;
 /** While it is not known yet what a system can do. */
 const FIRST_PER_SECOND = 250;
@@ -245,14 +244,8 @@ class Run {
 
   /** Takes a measurement again during which others kept the machine busy. */
   async #undisturbed<T>(measure: () => Promise<T>): Promise<T> {
-    for (let takes = 0; ; takes++) {
-      const others = new OthersLoad();
-      const result = await measure();
-      const cores = others.cores();
-      if (cores <= OTHERS_CORES_MAX || takes >= this.#effort.retakes) {
-        this.#othersCoresMax = Math.max(this.#othersCoresMax, cores);
-        return result;
-      }
-    }
+    const { result, othersCores } = await undisturbed(measure, this.#effort.retakes);
+    this.#othersCoresMax = Math.max(this.#othersCoresMax, othersCores);
+    return result;
   }
 }
