@@ -12,6 +12,7 @@ test('what a child does is counted with what this process does', { skip: process
   const child = spawn(process.execPath, ['-e', `${work} process.stdout.write("done");`], {
     stdio: ['ignore', 'pipe', 2],
   });
+  assert.ok(child.stdout !== null);
   await once(child.stdout, 'data');
   const seconds = treeSeconds(process.pid) - before;
   child.kill();

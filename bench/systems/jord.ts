@@ -4,8 +4,8 @@ import { deployApplication, localTarget } from '../../apps/deploy.ts';
 import { type LocalWorkerServer, startWorkerServer, type WorkerServerOptions } from '../../src/server/worker-server.ts';
 import type { Completion, Profile, Subject, System, SystemOptions } from './system.ts';
 
-/** Longer than any two requests are apart under the least load, and short enough that a system soon idles that is not measured. */
-const SPIN_US = 20_000;
+/** Longer than requests are apart but under the least loads. */
+const SPIN_US = 1000;
 
 /**
  * Dispatcher and executors poll without parking while there is load, as systems do that are to answer within microseconds.

@@ -34,6 +34,11 @@ export type ToSystem =
   | { readonly kind: 'profile' };
 
 const STOP_MS_MAX = 5000;
+/**
+ * V8 would collect garbage with the help of other threads, and wait for them. Where threads poll on all cores, that is until the
+ * scheduler takes one away from them.
+ */
+const EXEC_ARGV: readonly string[] = ['--single-threaded-gc'];
 
 export class SystemProcess {
   readonly system: SystemName;
@@ -50,7 +55,7 @@ export class SystemProcess {
   static async start(data: SystemProcessData): Promise<SystemProcess> {
     const path = fileURLToPath(new URL('./system-main.ts', import.meta.url));
     // What it prints goes to stderr: stdout is for results.
-    const child = fork(path, [JSON.stringify(data)], { stdio: ['ignore', 2, 2, 'ipc'] });
+    const child = fork(path, [JSON.stringify(data)], { stdio: ['ignore', 2, 2, 'ipc'], execArgv: [...EXEC_ARGV] });
     const process = new SystemProcess(data.system, child);
     try {
       await process.#next();

@@ -18,6 +18,19 @@ const LEAD_US = 1000;
 const DRAIN_MS = 1000;
 /** A front that rests wakes up this much before the next request is due, since waking takes about as long. */
 const WAKING_MS = 0.06;
+/**
+ * A front that polls gives its core up for a moment when nothing has ended for so long: then perhaps it keeps the one that
+ * would do the work from running, on a machine with less cores than threads that poll.
+ */
+export const PATIENCE_US = 500;
+const NAP_MS = 0.02;
+/** Nobody writes this or wakes who waits for it. */
+const never = new Int32Array(new SharedArrayBuffer(4));
+
+/** Gives the core up for a moment. */
+export function nap(): void {
+  Atomics.wait(never, 0, 0, NAP_MS);
+}
 
 export interface FrontResult {
   /** Answers that say that the application could not do what it was asked for. Of all requests, those of the warm-up too. */
@@ -51,6 +64,7 @@ export async function runFront(
     };
   };
   let turnedUs = 0;
+  let progressUs = 0;
   for (;;) {
     let nowUs = monotonicUs() - startUs;
     for (let sent = 0; sent < BURST && next < count && (dueUs[next] ?? 0) <= nowUs; sent++) {
@@ -60,6 +74,11 @@ export async function runFront(
     }
     const didWork = system.poll?.() ?? false;
     if (next === count && (ended === count || nowUs > giveUpUs)) break;
+    if (didWork || ended === next) progressUs = nowUs;
+    if (system.rest === undefined && nowUs - progressUs > PATIENCE_US) {
+      nap();
+      progressUs = nowUs;
+    }
     if (!didWork && system.rest !== undefined) {
       nowUs = monotonicUs() - startUs;
       const freeMs = next < count ? ((dueUs[next] ?? 0) - nowUs) / 1000 - WAKING_MS : 1;
