@@ -68,7 +68,7 @@ export class OthersLoad {
 }
 
 /** What others may keep busy during a measurement that counts, in cores. */
-export const OTHERS_CORES_MAX = 0.08;
+export const OTHERS_CORES_MAX = 0.03;
 
 export interface Undisturbed<T> {
   readonly result: T;

@@ -36,9 +36,9 @@ export type ToSystem =
 const STOP_MS_MAX = 5000;
 /**
  * V8 would collect garbage with the help of other threads, and wait for them. Where threads poll on all cores, that is until the
- * scheduler takes one away from them.
+ * scheduler takes one away from them. With much room for what is new it collects seldom: each time is a stall.
  */
-const EXEC_ARGV: readonly string[] = ['--single-threaded-gc'];
+const EXEC_ARGV: readonly string[] = ['--single-threaded-gc', '--min-semi-space-size=128', '--max-semi-space-size=128'];
 
 export class SystemProcess {
   readonly system: SystemName;
