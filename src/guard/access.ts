@@ -109,7 +109,14 @@ import {
   VTE_START,
   VTE_WRITE_END,
 } from '../../core/layout.ts';
-import { ADDED_CHECK_READ, ADDED_CHECK_WRITE, ADDED_LOOK_UP_READ, ADDED_LOOK_UP_WRITE, ADDED_REFUSE } from './added.ts';
+import {
+  ADDED_CHECK_READ,
+  ADDED_CHECK_WRITE,
+  ADDED_LOOK_UP_READ,
+  ADDED_LOOK_UP_WRITE,
+  ADDED_REFUSE,
+  ADDED_WRITE_RANGE,
+} from './added.ts';
 import {
   BLOCK_EMPTY,
   BLOCK_I32,
@@ -215,7 +222,10 @@ export function accessFlags(access: Access): number {
   return (access.write ? ACCESS_WRITE : 0) | (access.atomic ? ACCESS_ATOMIC : 0);
 }
 
-/** The access of instruction `opcode`, whose operands and pointer are on the stack. `lane` is undefined for those without one. */
+/**
+ * The access of instruction `opcode`, whose operands and pointer are on the stack. `lane` is undefined for those without one; the last
+ * two as in `emitStackPointer`.
+ */
 export function emitAccess(
   e: Emitter,
   opcode: number,
@@ -223,13 +233,15 @@ export function emitAccess(
   offset: number,
   alignment: number,
   lane: number | undefined,
+  isHome = false,
+  isMarked = false,
 ): void {
   if (access.kind === 'wait') {
     emitWait(e, access, offset);
     return;
   }
   setOperandsAside(e, access);
-  emitStackPointer(e, access, offset);
+  emitStackPointer(e, access, offset, isHome, isMarked);
   putOperandsBack(e, access);
   emitAt(e, opcode, offset - foldedOffset(e.layout, access, offset), alignment, lane);
 }
@@ -261,10 +273,18 @@ export function foldedOffset(layout: HomeLayout, access: Access, offset: number)
   return !isNear && (layout.addressMask !== 0 || offset >= layout.memoryLimit) ? offset : 0;
 }
 
-/** Takes a pointer from the stack and leaves an address for it and `foldedOffset`. */
-export function emitStackPointer(e: Emitter, access: Access, offset: number): void {
+/**
+ * Takes a pointer from the stack and leaves an address for it and `foldedOffset`. `isHome`: it is known to be in the home;
+ * `isMarked`: and what is written there is marked.
+ */
+export function emitStackPointer(e: Emitter, access: Access, offset: number, isHome: boolean, isMarked: boolean): void {
   const pointer = e.temporary(NEED_POINTER);
   const isNear = offset + access.sizeBytes <= RED_ZONE;
+  if (isHome && (isMarked || !access.write) && e.layout.addressMask === 0) {
+    e.get(e.base);
+    e.op(OP_I32_ADD);
+    return;
+  }
   if (!isNear && offset >= e.layout.memoryLimit) {
     emitSaturatingAdd(e, pointer, offset);
     emitVmaArm(e, pointer, { low: 0, high: access.sizeBytes, flags: accessFlags(access) }, 0);
@@ -272,6 +292,11 @@ export function emitStackPointer(e: Emitter, access: Access, offset: number): vo
   }
   e.set(pointer);
   const marks = access.write ? [markOffset(offset, offset + access.sizeBytes)] : [];
+  if (isHome) {
+    emitMarks(e, pointer, marks);
+    emitHomeAddress(e, pointer, foldedOffset(e.layout, access, offset));
+    return;
+  }
   const range = { low: offset, high: offset + access.sizeBytes, flags: accessFlags(access) };
   const end = isNear ? e.layout.memoryLimit : e.layout.memoryLimit - offset;
   emitTranslation(e, pointer, range, marks, end, foldedOffset(e.layout, access, offset));
@@ -296,6 +321,12 @@ export function emitTranslation(
   e.op(OP_ELSE);
   emitVmaArm(e, pointer, range, offset);
   e.op(OP_END);
+}
+
+/** The same for a pointer that is known to be in the home. */
+export function emitHomeTranslation(e: Emitter, pointer: number, marks: readonly number[]): void {
+  emitMarks(e, pointer, marks);
+  emitHomeAddress(e, pointer, 0);
 }
 
 /** Leaves the address of pointer + offset in the home. */
@@ -400,6 +431,14 @@ export function emitConstantMark(e: Emitter, place: number): void {
   e.get(e.base);
   e.i32(1);
   e.memory(OP_I32_STORE8, 0, e.layout.mapOffset + (place >>> e.layout.chunkShift));
+}
+
+/** Marks [low, high) of the home, all of it below the memory limit. */
+export function emitMarkedRange(e: Emitter, low: number, high: number): void {
+  e.i32(low);
+  e.i32(high - low);
+  e.callAdded(ADDED_WRITE_RANGE);
+  e.op(OP_DROP);
 }
 
 /** Checks a range of a VMA, and leaves the address that stands for pointer + offset. */

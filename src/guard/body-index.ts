@@ -1,6 +1,6 @@
 /** Where in a body each local is set, where it calls, and where its blocks end: found before anything else is looked at. */
 import { WORD_A, WORDS } from './instructions.ts';
-import { OP_RETURN_CALL, OP_RETURN_CALL_INDIRECT, OP_TRY_TABLE } from './opcodes.ts';
+import { OP_LOOP, OP_RETURN_CALL, OP_RETURN_CALL_INDIRECT, OP_TRY_TABLE } from './opcodes.ts';
 import { CALL, END, meanings, OPEN, SET, TEE } from './pointer-effects.ts';
 import { grown, int32 } from './tables.ts';
 
@@ -17,6 +17,8 @@ export class BodyIndex {
   #setsEnd = int32(256);
   #calls = int32(256);
   #callCount = 0;
+  #loops = int32(256);
+  #loopCount = 0;
   #numbers = int32(NUMBER_WORDS * 256);
   #localCount = 0;
   #body = 0;
@@ -28,6 +30,7 @@ export class BodyIndex {
     this.#body += 1;
     this.#localCount = 0;
     this.#callCount = 0;
+    this.#loopCount = 0;
     this.hasTryTable = false;
     let sets = 0;
     const open: number[] = [];
@@ -45,6 +48,10 @@ export class BodyIndex {
         this.#callCount += 1;
       } else if (meaning === OPEN) {
         open.push(at);
+        if (opcode !== OP_LOOP) continue;
+        this.#loops = grown(this.#loops, this.#loopCount + 1, int32);
+        this.#loops[this.#loopCount] = at;
+        this.#loopCount += 1;
       } else if (meaning === END) {
         const opened = open.pop();
         if (opened !== undefined) this.ends[opened] = at;
@@ -95,6 +102,22 @@ export class BodyIndex {
     return isAnyBetween(this.#sets, this.#setsFirst[index] as number, this.#setsEnd[index] as number, first, end);
   }
 
+  /** Whether all instructions behind `first` and before `end` that set this local are of a kind. */
+  areAllBetween(local: number, first: number, end: number, isOfKind: (at: number) => boolean): boolean {
+    const index = this.#known(local);
+    if (index < 0) return true;
+    const to = this.#setsEnd[index] as number;
+    let set = firstBehind(this.#sets, this.#setsFirst[index] as number, to, first);
+    for (; set < to && (this.#sets[set] as number) < end; set += 1) {
+      if (!isOfKind(this.#sets[set] as number)) return false;
+    }
+    return true;
+  }
+
+  isLoopBetween(first: number, end: number): boolean {
+    return isAnyBetween(this.#loops, 0, this.#loopCount, first, end);
+  }
+
   isCalledBetween(first: number, end: number): boolean {
     return isAnyBetween(this.#calls, 0, this.#callCount, first, end);
   }
@@ -102,6 +125,12 @@ export class BodyIndex {
 
 /** Whether one of the numbers table[from … to), which ascend, is above `first` and below `end`. */
 function isAnyBetween(table: Int32Array, from: number, to: number, first: number, end: number): boolean {
+  const place = firstBehind(table, from, to, first);
+  return place < to && (table[place] as number) < end;
+}
+
+/** Where in table[from … to), whose numbers ascend, the first one above `first` is; `to` if there is none. */
+function firstBehind(table: Int32Array, from: number, to: number, first: number): number {
   let low = from;
   let high = to;
   while (low < high) {
@@ -109,5 +138,5 @@ function isAnyBetween(table: Int32Array, from: number, to: number, first: number
     if ((table[middle] as number) > first) high = middle;
     else low = middle + 1;
   }
-  return low < to && (table[low] as number) < end;
+  return low;
 }

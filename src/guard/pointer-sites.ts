@@ -27,6 +27,9 @@ const GROUP = 3;
 const ACCESS_AT = 4;
 /** Whether the address can only be found at the access itself, since there are calls between pointer and access. */
 const LATE = 5;
+/** Whether the pointer is known to be where the home is, so that no check is needed. */
+const HOME = 6;
+const LOOP = 7;
 
 // Words of a group.
 const GROUP_WORDS = 8;
@@ -87,6 +90,20 @@ export class PointerSites {
     return this.#sites[site * SITE_WORDS + LATE] === 1;
   }
 
+  isHome(site: number): boolean {
+    return this.#sites[site * SITE_WORDS + HOME] === 1;
+  }
+
+  /** Where the loop that the access is in begins, of which something is known, or -1; only for one that `isHome`. */
+  loop(site: number): number {
+    return this.#sites[site * SITE_WORDS + LOOP] as number;
+  }
+
+  setHome(site: number, loop: number): void {
+    this.#sites[site * SITE_WORDS + HOME] = 1;
+    this.#sites[site * SITE_WORDS + LOOP] = loop;
+  }
+
   groupLow(site: number): number {
     return this.#group(site, LOW);
   }
@@ -126,6 +143,7 @@ export class PointerSites {
     sites[word + ACCESS_AT] = at;
     sites[word + LATE] = isLate ? 1 : 0;
     sites[word + GROUP] = group;
+    sites[word + HOME] = 0;
     if (from === FROM_LOCAL) this.#noteWrite(value, group);
     return site;
   }

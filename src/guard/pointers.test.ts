@@ -41,7 +41,7 @@ function find(body: string): Found {
   const list = new InstructionList();
   decodeExpression(reader, list, { typeCount: module.types.length, where: () => '' });
   const pointers = new Pointers(module, LIMIT, 0);
-  pointers.find(list, localCount, 0);
+  pointers.find(list, 0, localCount, 0);
   const sites = Array.from({ length: list.count }, (_, i) => i)
     .filter((i) => accessOf(list.words[i * WORDS] ?? -1) !== undefined)
     .map((i) => pointers.accesses[i] ?? 0);

@@ -10,8 +10,10 @@
  */
 import { RED_ZONE } from '../../core/layout.ts';
 import { BodyIndex } from './body-index.ts';
+import { Counters } from './counters.ts';
 import { BLOCK_TYPE_EMPTY, BLOCK_TYPE_VALUE, type InstructionList, WORD_A, WORDS } from './instructions.ts';
 import { Kin } from './kin.ts';
+import { type LoopFact, LoopFacts, noteBranch, noteWrite } from './loop-facts.ts';
 import type { Module } from './module.ts';
 import {
   type Access,
@@ -24,10 +26,15 @@ import {
   OP_CATCH,
   OP_GLOBAL_GET,
   OP_I32_ADD,
+  OP_I32_EQZ,
+  OP_I32_LOAD8_U,
+  OP_I32_LOAD16_U,
+  OP_I32_SHR_U,
   OP_I32_SUB,
   OP_IF,
   OP_LOCAL_GET,
   OP_LOOP,
+  OP_UNREACHABLE,
 } from './opcodes.ts';
 import {
   ACCESS,
@@ -51,6 +58,7 @@ import {
   TEE,
 } from './pointer-effects.ts';
 import { FROM_ACCESS, FROM_CONSTANT, FROM_LOCAL, FROM_STACK, PointerSites } from './pointer-sites.ts';
+import { type Operand, Ranges } from './ranges.ts';
 import { grown, int32, uint8 } from './tables.ts';
 
 /** Constants have numbers of their own when they are in locals; this one is their kin. */
@@ -69,7 +77,7 @@ const OPERAND_START = 3;
 const OPERAND_CALLS = 4;
 
 // Words of a block.
-const BLOCK_WORDS = 7;
+const BLOCK_WORDS = 8;
 const BLOCK_HEIGHT = 0;
 const BLOCK_RESULTS = 1;
 const BLOCK_PARAMETERS = 2;
@@ -79,6 +87,8 @@ const BLOCK_PART = 4;
 const BLOCK_LOOP = 5;
 /** A value whose kin are the results, 0 if there are none. */
 const BLOCK_VALUE = 6;
+/** The value that an `if` asks, or -1. */
+const BLOCK_CONDITION = 7;
 
 // Words of a local.
 const LOCAL_WORDS = 4;
@@ -100,6 +110,13 @@ export class Pointers {
   bases = uint8(1024);
   /** By instruction: for a `global.set` or a call through a table, 1 if `base` is below its operand. */
   hasBase = uint8(1024);
+  /** What is known of loops. */
+  readonly loops = new LoopFacts();
+  /** What is known of the innermost loop that is open, if there is nothing but blocks in it, and how deep it is. */
+  #loop: LoopFact | undefined;
+  #loopDepth = 0;
+  /** By instruction: what stands in its place, or 0. */
+  instead = uint8(1024);
   /** What else is known of the body. */
   readonly body = new BodyIndex();
   readonly sites = new PointerSites();
@@ -123,13 +140,19 @@ export class Pointers {
   #callsSoFar = 0;
   #bodyNumber = 0;
   #isAlone = false;
+  #parameterCount = 0;
   #words: Int32Array = int32(0);
+  readonly #ranges = new Ranges();
+  readonly #counters: Counters;
+  readonly #left: Operand = { value: 0, constant: 0 };
+  readonly #right: Operand = { value: 0, constant: 0 };
 
   /** `memoryLimit` as in access.ts; `stackPointer` is the global that holds it, or -1. */
   constructor(module: Module, memoryLimit: number, stackPointer: number) {
     this.#module = module;
     this.#stackPointer = stackPointer;
     this.#memoryLimit = memoryLimit;
+    this.#counters = new Counters(this.body);
   }
 
   /** The number that stands for the kin of the pointer. */
@@ -147,12 +170,27 @@ export class Pointers {
     return this.#isStack[this.sites.value(site)] === 1;
   }
 
-  /** Looks at a body. `isAlone`: each access takes its pointer from the stack, and has nothing to do with another. */
-  find({ words, count }: InstructionList, localCount: number, resultCount: number, isAlone = false): void {
+  /**
+   * Looks at a body; the first locals are its parameters. `isAlone`: each access takes its pointer from the stack, and has nothing to do
+   * with another.
+   */
+  find(
+    { words, count }: InstructionList,
+    parameterCount: number,
+    localCount: number,
+    resultCount: number,
+    isAlone = false,
+  ): void {
     this.#isAlone = isAlone;
-    this.#begin(words, count, localCount, resultCount);
-    let at = 0;
-    while (at < count) at = this.#step(words, at, count) + 1;
+    this.#parameterCount = parameterCount;
+    this.body.find(words, count, localCount);
+    this.#counters.begin(words, count);
+    do {
+      this.#counters.beginLook();
+      this.#begin(words, count, localCount, resultCount);
+      let at = 0;
+      while (at < count) at = this.#step(words, at, count) + 1;
+    } while (this.#counters.hasFailed);
   }
 
   #begin(words: Int32Array, count: number, localCount: number, resultCount: number): void {
@@ -162,15 +200,19 @@ export class Pointers {
       this.accesses = int32(length);
       this.bases = uint8(length);
       this.hasBase = uint8(length);
+      this.instead = uint8(length);
     } else {
       this.leaves.fill(0, 0, count);
       this.accesses.fill(0, 0, count);
       this.bases.fill(0, 0, count);
       this.hasBase.fill(0, 0, count);
+      this.instead.fill(0, 0, count);
     }
     this.#locals = grown(this.#locals, LOCAL_WORDS * localCount, int32);
     this.#bodyNumber += 1;
-    this.body.find(words, count, localCount);
+    this.#ranges.begin();
+    this.loops.begin();
+    this.#loop = undefined;
     this.sites.begin();
     this.#top = 0;
     this.#depth = 0;
@@ -200,14 +242,16 @@ export class Pointers {
     this.#valueCount = value + 1;
     this.sites.addValue(value);
     this.#kin.add(value);
+    this.#ranges.add(value);
     this.#isStack = grown(this.#isStack, value + 1, uint8);
     this.#isStack[value] = 0;
     return value;
   }
 
   /** The number of a constant in a local. */
-  #newConstant(): number {
+  #newConstant(constant: number): number {
     const value = this.#newValue();
+    this.#ranges.setRange(value, constant, constant);
     this.#unite(VALUE_OF_CONSTANTS, value);
     return value;
   }
@@ -234,6 +278,14 @@ export class Pointers {
     return this.#stack[this.#top * OPERAND_WORDS + OPERAND_START] as number;
   }
 
+  /** What is known by its number of the operand in a place of the stack, which may have been taken away just now. */
+  #operand(operand: Operand, place: number): Operand {
+    const word = place * OPERAND_WORDS;
+    operand.value = this.#stack[word + OPERAND_VALUE] as number;
+    operand.constant = this.#stack[word + OPERAND_LOCAL] as number;
+    return operand;
+  }
+
   // Locals.
 
   #setLocal(local: number, value: number, part: number, at: number): void {
@@ -244,7 +296,11 @@ export class Pointers {
   }
 
   #innermostPart(): number {
-    return this.#blocks[(this.#depth - 1) * BLOCK_WORDS + BLOCK_PART] as number;
+    return this.#partOf(this.#depth - 1);
+  }
+
+  #partOf(block: number): number {
+    return this.#blocks[block * BLOCK_WORDS + BLOCK_PART] as number;
   }
 
   /** The number of a local's value, a new one if paths have met, or a loop begun, since it was set. */
@@ -253,7 +309,10 @@ export class Pointers {
     const locals = this.#locals;
     if (locals[word + LOCAL_VALUE] === 0) {
       // It has had its value since the function began.
-      this.#setLocal(local, this.#newValue(), 0, -1);
+      const value = this.#newValue();
+      // Those that are no parameters begin with 0. The verifier does not look at that, so it is no range.
+      if (local >= this.#parameterCount) this.#ranges.setCounter(value);
+      this.#setLocal(local, value, 0, -1);
     }
     const part = locals[word + LOCAL_PART] as number;
     if (this.#partOpen[part] === 0) {
@@ -262,7 +321,14 @@ export class Pointers {
     }
     const loop = this.#outermostLoopBehind(locals[word + LOCAL_AT] as number);
     if (loop >= 0 && this.body.isSetBetween(local, loop, this.body.ends[loop] as number)) {
-      this.#setLocal(local, this.#newerValue(locals[word + LOCAL_VALUE] as number), this.#innermostPart(), at);
+      const before = locals[word + LOCAL_VALUE] as number;
+      const value = this.#newerValue(before);
+      this.#setLocal(local, value, this.#innermostPart(), at);
+      this.#left.value = before;
+      const counts = this.#ranges.isNotNegative(this.#left) && this.#counters.mayCount(local, loop);
+      if (counts) this.#ranges.setCounter(value);
+      const isAtHeader = this.#loop?.at === loop && this.#innermostPart() === this.#partOf(this.#loopDepth);
+      if (isAtHeader && !this.#loop?.candidates.has(local)) this.#loop?.candidates.set(local, value);
     }
     return locals[word + LOCAL_VALUE] as number;
   }
@@ -316,6 +382,7 @@ export class Pointers {
     blocks[word + BLOCK_VALUE] = resultCount > 0 ? this.#newValue() : 0;
     this.#depth += 1;
     this.#floor = height;
+    this.#ranges.open();
   }
 
   #newPart(): number {
@@ -335,12 +402,23 @@ export class Pointers {
     const resultCount =
       blockType === BLOCK_TYPE_EMPTY ? 0 : blockType === BLOCK_TYPE_VALUE ? 1 : (type?.results.length ?? 0);
     let start = at;
-    if (opcode === OP_IF) start = this.#take(1, at);
+    const condition = { value: -1, constant: 0 };
+    if (opcode === OP_IF) {
+      start = this.#take(1, at);
+      this.#operand(condition, this.#top);
+    }
     if (parameters > 0) start = this.#take(parameters, at);
     this.#open(this.#top, parameters, resultCount, start, opcode === OP_LOOP ? at : -1);
+    this.#blocks[(this.#depth - 1) * BLOCK_WORDS + BLOCK_CONDITION] = condition.value;
+    this.#ranges.learn(condition, true);
     if (opcode === OP_LOOP) {
       this.#openLoops.push(at);
-      if (this.body.isCalledBetween(at, this.body.ends[at] as number)) this.#callsSoFar += 1;
+      const end = this.body.ends[at] as number;
+      const calls = this.body.isCalledBetween(at, end);
+      if (calls) this.#callsSoFar += 1;
+      const isInnermost = !calls && !this.body.isLoopBetween(at, end) && !this.body.hasTryTable && !this.#isAlone;
+      this.#loop = isInnermost ? this.loops.add(at, end) : undefined;
+      this.#loopDepth = this.#depth - 1;
     }
     this.#pushUnknown(parameters, at);
     if (opcode !== OP_BLOCK) this.#stretch += 1;
@@ -361,6 +439,10 @@ export class Pointers {
     this.#partParent[ended] = part;
     this.#top = blocks[word + BLOCK_HEIGHT] as number;
     this.#stretch += 1;
+    this.#ranges.close();
+    this.#ranges.open();
+    this.#left.value = blocks[word + BLOCK_CONDITION] as number;
+    this.#ranges.learn(this.#left, false);
     this.#pushUnknown(blocks[word + BLOCK_PARAMETERS] as number, at);
   }
 
@@ -386,11 +468,15 @@ export class Pointers {
 
   #close(at: number): void {
     this.#joinResults();
+    this.#ranges.close();
     this.#depth -= 1;
     const word = this.#depth * BLOCK_WORDS;
     const blocks = this.#blocks;
     this.#partOpen[blocks[word + BLOCK_PART] as number] = 0;
-    if (blocks[word + BLOCK_LOOP] !== -1) this.#openLoops.pop();
+    if (blocks[word + BLOCK_LOOP] !== -1) {
+      this.#openLoops.pop();
+      this.#loop = undefined;
+    }
     this.#stretch += 1;
     this.#top = blocks[word + BLOCK_HEIGHT] as number;
     if (this.#depth === 0) return;
@@ -415,6 +501,7 @@ export class Pointers {
         const value = this.#newValue();
         if (opcode === OP_GLOBAL_GET && a === this.#stackPointer) this.#isStack[value] = 1;
         if (opcode === OP_I32_ADD || opcode === OP_I32_SUB) this.#sum(opcode, value);
+        if (opcode >= OP_I32_EQZ && opcode <= OP_I32_SHR_U) this.#compute(opcode, value, at);
         this.#push(value, -1, at, start);
         return at;
       }
@@ -452,6 +539,7 @@ export class Pointers {
       case BRANCH_IF:
         this.#take(1, at);
         if (a < this.#depth) this.#branch(this.#depth - 1 - a);
+        this.#branchIf(this.#depth - 1 - a, at);
         this.#stretch += 1;
         return at;
       case LEAVE:
@@ -469,6 +557,14 @@ export class Pointers {
       default:
         throw new Error(`nothing is known of instruction ${opcode}`);
     }
+  }
+
+  /** Takes note of what an instruction for one or two i32, which were just taken, makes of them. */
+  #compute(opcode: number, value: number, at: number): void {
+    const left = this.#operand(this.#left, this.#top);
+    const right = this.#operand(this.#right, this.#top + (operands[opcode] as number) - 1);
+    const instead = this.#ranges.compute(opcode, value, left, right);
+    if (instead !== opcode) this.instead[at] = instead;
   }
 
   /** The sum, or difference, of the operands that were just taken. */
@@ -497,10 +593,41 @@ export class Pointers {
 
   #leave(opcode: number, label: number, at: number): void {
     if (opcode === OP_BR && label < this.#depth) this.#branch(this.#depth - 1 - label);
+    if (opcode === OP_BR) this.#noteBranch(this.#depth - 1 - label, at);
+    else if (this.#loop !== undefined && opcode !== OP_UNREACHABLE) {
+      this.#loop.hasWayOut = true;
+      if (opcode === OP_BR_TABLE) this.#loop.candidates.clear();
+    }
     if (opcode !== OP_BR_TABLE) return;
     this.#take(1, at);
     // To which of them is not looked at.
     for (let block = 0; block < this.#depth; block += 1) this.#branch(block);
+  }
+
+  /** A `br_if` to a block, whose condition has been taken. */
+  #branchIf(block: number, at: number): void {
+    const condition = this.#operand({ value: -1, constant: 0 }, this.#top);
+    if (this.#loop !== undefined) {
+      this.#ranges.open();
+      this.#ranges.learn(condition, true);
+      this.#noteBranch(block, at);
+      this.#ranges.close();
+    }
+    this.#ranges.learn(condition, false);
+  }
+
+  /** The path goes to a block, in the loop that is looked at. */
+  #noteBranch(block: number, at: number): void {
+    const fact = this.#loop;
+    if (fact === undefined || block > this.#loopDepth) return;
+    if (block < this.#loopDepth) {
+      fact.hasWayOut = true;
+      return;
+    }
+    noteBranch(fact, this.#ranges, (local) => {
+      const value = this.#valueOf(local, at);
+      return { value, root: this.#ranges.rootOf(value), step: this.#ranges.stepOf(value) };
+    });
   }
 
   #pushTag(tag: number, at: number): void {
@@ -513,7 +640,10 @@ export class Pointers {
     const start = this.#take(1, at);
     const value = this.#stack[this.#top * OPERAND_WORDS + OPERAND_VALUE] as number;
     const before = this.#locals[this.#localWord(local) + LOCAL_VALUE] as number;
-    const now = value > 0 ? value : this.#newConstant();
+    const now = value > 0 ? value : this.#newConstant(this.#stack[this.#top * OPERAND_WORDS + OPERAND_LOCAL] as number);
+    if (this.#counters.isAny && !this.#ranges.isNotNegative(this.#operand(this.#left, this.#top))) {
+      this.#counters.setsOther(local, at);
+    }
     if (before !== 0) this.#unite(before, now);
     this.#setLocal(local, now, this.#innermostPart(), at);
     return start;
@@ -549,7 +679,11 @@ export class Pointers {
     this.#take(access.operands.length, at);
     const start = this.#take(1, at);
     if (access.kind !== 'wait') this.#site(access, offset, at);
-    if (access.result !== undefined) this.#push(this.#newValue(), -1, at, start);
+    if (access.result === undefined) return;
+    const value = this.#newValue();
+    if (opcode === OP_I32_LOAD8_U) this.#ranges.setRange(value, 0, 0xff);
+    else if (opcode === OP_I32_LOAD16_U) this.#ranges.setRange(value, 0, 0xffff);
+    this.#push(value, -1, at, start);
   }
 
   /** The operand that was taken last is a pointer. */
@@ -577,6 +711,7 @@ export class Pointers {
       const group = this.sites.newGroup(offset, access, this.#stretch);
       this.#addSite(isHome ? FROM_CONSTANT : FROM_ACCESS, local, VALUE_OF_CONSTANTS, group, left, at, false);
       if (access.write || !isHome) this.#kin.note(VALUE_OF_CONSTANTS, group, at);
+      if (access.write && this.#loop !== undefined) this.#loop.hasOtherMarks = true;
       return;
     }
     const isNear = offset + access.sizeBytes <= RED_ZONE && offset < this.#memoryLimit;
@@ -585,14 +720,28 @@ export class Pointers {
       from === FROM_LOCAL
         ? this.sites.groupFor(value, offset, access, this.#stretch)
         : this.sites.newGroup(offset, access, this.#stretch);
-    const isLate = stack[word + OPERAND_CALLS] !== this.#callsSoFar || this.#kin.isOtherSince(value, group, left);
+    const end = isNear ? this.#memoryLimit : this.#memoryLimit - offset;
+    const pointer = this.#operand(this.#left, this.#top);
+    const isHome = this.#ranges.high(pointer) < end;
+    const needsNothing = isHome && !access.write;
+    const isLate =
+      !needsNothing && (stack[word + OPERAND_CALLS] !== this.#callsSoFar || this.#kin.isOtherSince(value, group, left));
     const isLost =
       from === FROM_STACK
         ? isLate || stack[word + OPERAND_START] === -1
         : isLate && !this.#holds(local, value, left, at);
     if (isLost || offset >= this.#memoryLimit) from = FROM_ACCESS;
     this.#addSite(from, local, value, group, left, at, isLate);
-    this.#kin.note(value, group, isLate || from === FROM_ACCESS ? at : left);
+    if (!needsNothing) this.#kin.note(value, group, isLate || from === FROM_ACCESS ? at : left);
+    if (isHome) this.sites.setHome(this.sites.count - 1, this.#loop?.at ?? -1);
+    if (access.write && this.#loop !== undefined) this.#noteWrite(this.#loop, isHome, pointer, access, offset);
+  }
+
+  #noteWrite(loop: LoopFact, isHome: boolean, pointer: Operand, access: Access, offset: number): void {
+    const high = this.#ranges.high(pointer) + offset + access.sizeBytes;
+    if (isHome && high <= this.#memoryLimit) noteWrite(loop, this.#ranges.low(pointer) + offset, high);
+    else if (isHome) loop.hasOtherMarks = true;
+    if (this.#kin.of(pointer.value) === this.kinOfConstants) loop.hasOtherMarks = true;
   }
 
   #addSite(

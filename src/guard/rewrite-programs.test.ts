@@ -41,7 +41,7 @@ function checkTape(tape: readonly number[], features: readonly ProgramFeature[])
 
 const VARIANTS: readonly (readonly [name: string, features: readonly ProgramFeature[]])[] = [
   ['of everything', PROGRAM_FEATURES],
-  ['without what compilers do not make', ['bounds', 'addresses', 'results', 'stack']],
+  ['without what compilers do not make', ['bounds', 'addresses', 'results', 'stack', 'ranges']],
   ['of nothing rare', []],
 ];
 

@@ -10,6 +10,8 @@ import {
   emitAccess,
   emitAt,
   emitConstantMark,
+  emitHomeTranslation,
+  emitMarkedRange,
   emitMarks,
   emitMore,
   emitStackPointer,
@@ -25,7 +27,7 @@ import {
 import { ADDED_COPY, ADDED_FILL, ADDED_GROW, ADDED_INIT_SEGMENT } from './added.ts';
 import type { HintWriter } from './branch-hints.ts';
 import { emitDrop } from './bulk.ts';
-import { emitEntryCheck, emitLoopCheck } from './deadline.ts';
+import { emitCounter, emitEntryCheck, emitLateCheck, emitLoopCheck } from './deadline.ts';
 import { Emitter, NEED_POINTER, TEMPORARY_TYPES } from './emit.ts';
 import { LIMITS, malformed, refusal, tooLarge, unsupported } from './errors.ts';
 import {
@@ -37,6 +39,7 @@ import {
   WORD_OFFSET,
   WORDS,
 } from './instructions.ts';
+import { LateLoops } from './late-loops.ts';
 import { type Body, describeFunction, type Module } from './module.ts';
 import {
   type Access,
@@ -214,9 +217,12 @@ export class FunctionRewriter {
   readonly #marks: number[] = [];
   /** Where the open blocks begin. */
   readonly #opened: number[] = [];
+  readonly #late: LateLoops;
   readonly #reader: Reader;
   #parameterCount = 0;
   #heldFirst = 0;
+  /** Whether each access of the function at work is guarded by itself. */
+  #isAlone = false;
   /** The function at work, for messages. */
   #function = 0;
 
@@ -231,6 +237,7 @@ export class FunctionRewriter {
     this.#emitter = new Emitter(body, plan.layout, plan.addedFirst);
     this.#context = { typeCount: module.types.length, where: () => this.#where() };
     this.#pointers = new Pointers(module, plan.layout.memoryLimit, plan.stackPointer);
+    this.#late = new LateLoops(this.#emitter);
     this.#reader = new Reader(module.bytes, 0, module.bytes.length);
   }
 
@@ -255,7 +262,8 @@ export class FunctionRewriter {
     if (!reader.atEnd) throw malformed(`a body goes on behind its end (in ${this.#where()})`, reader.position);
     const localCount = parameters.length + locals.count;
     this.#refuseTableChanges();
-    this.#pointers.find(this.#list, localCount, results.length, this.#alone === 'all' || this.#alone.has(index));
+    this.#isAlone = this.#alone === 'all' || this.#alone.has(index);
+    this.#pointers.find(this.#list, parameters.length, localCount, results.length, this.#isAlone);
     const { needs, hasCall } = this.#analyse();
     const held = this.#holdPointers(localCount);
     const holdsLimit = this.#pointers.sites.count > LIMIT_SITES_MIN;
@@ -407,7 +415,7 @@ export class FunctionRewriter {
   #emit(bodyStart: number): void {
     const { words, count } = this.#list;
     const { bytes } = this.#module;
-    const { leaves, bases } = this.#pointers;
+    const { leaves, bases, instead } = this.#pointers;
     const e = this.#emitter;
     const hints = this.#module.branchHints.get(this.#function);
     let hint = 0;
@@ -419,7 +427,7 @@ export class FunctionRewriter {
       const opcode = words[at] as number;
       const action = actions[opcode] as number;
       const site = leaves[i] as number;
-      if (action === COPY && site === 0 && bases[i] === 0) continue;
+      if (action === COPY && site === 0 && bases[i] === 0 && instead[i] === 0) continue;
       const start = words[at + WORD_OFFSET] as number;
       e.out.slice(bytes, run, start);
       run = words[at + WORDS + WORD_OFFSET] as number;
@@ -432,21 +440,33 @@ export class FunctionRewriter {
       } else if (action === BRANCH) {
         while (hints !== undefined && (hints.offsets[hint] ?? Infinity) < start - bodyStart) hint += 1;
         if (hints?.offsets[hint] === start - bodyStart) e.hint(hints.values[hint] ?? 0);
-        run = start;
         if (opcode === OP_IF) {
+          run = start;
           this.#opened.push(i);
           this.#translated.openIf();
-        } else this.#translated.branch(words[at + WORD_A] as number);
+        } else {
+          const label = words[at + WORD_A] as number;
+          e.out.indexed(OP_BR_IF, this.#late.label(label, this.#opened.length));
+          this.#translated.branch(label);
+        }
       } else if (action === LOOP) {
-        e.out.slice(bytes, start, run);
-        emitLoopCheck(e);
         const end = this.#pointers.body.ends[i] as number;
+        const calls = this.#pointers.body.isCalledBetween(i, end);
+        this.#markBefore(i);
+        const counter = this.#pointers.loops.counterOf(i);
+        const isLate = counter < 0 && !this.#isAlone && this.#late.open(this.#list, i, end, calls, this.#opened.length);
+        if (isLate) this.#late.emitOpen(bytes, start + 1, run);
+        e.out.slice(bytes, start, run);
+        if (counter >= 0) emitCounter(e, this.#renumbered(counter));
+        else if (isLate) emitLateCheck(e);
+        else emitLoopCheck(e);
         const isChanged = (local: number): boolean => this.#pointers.body.isSetBetween(local, i, end);
         this.#opened.push(i);
-        this.#translated.openLoop(isChanged, this.#pointers.body.isCalledBetween(i, end));
+        this.#translated.openLoop(isChanged, calls);
       } else if (action === FLOW) {
-        run = start;
-        this.#flow(opcode, words[at + WORD_A] as number, start, i);
+        run = this.#flow(opcode, words[at + WORD_A] as number, start, run, i);
+      } else if (instead[i] !== 0) {
+        e.op(instead[i] as number);
       } else if (action === COPY) {
         run = start;
       } else {
@@ -466,48 +486,64 @@ export class FunctionRewriter {
     return local < this.#parameterCount ? local : local + 1;
   }
 
-  #flow(opcode: number, a: number, start: number, i: number): void {
+  /** An instruction of the flow at [start, next); returns from where on what stands there is to be copied. */
+  #flow(opcode: number, a: number, start: number, next: number, i: number): number {
     const translated = this.#translated;
     switch (opcode) {
       case OP_BLOCK:
         this.#opened.push(i);
         translated.openBlock();
-        return;
+        return start;
       case OP_TRY:
         this.#opened.push(i);
         translated.openTry();
-        return;
+        return start;
       case OP_TRY_TABLE:
         this.#branchClauses(start);
         this.#opened.push(i);
         translated.openBlock();
-        return;
+        return start;
       case OP_ELSE:
         translated.otherwise();
-        return;
+        return start;
       case OP_CATCH:
       case OP_CATCH_ALL:
         translated.handle();
-        return;
+        return start;
       case OP_END:
       case OP_DELEGATE: {
         const opened = this.#opened.pop() ?? -1;
         translated.close((local) => this.#pointers.body.isSetBetween(local, opened, i));
-        return;
+        if (!this.#late.isOpenAt(this.#opened.length)) return start;
+        this.#late.emitClose();
+        return next;
       }
       case OP_BR:
         translated.branch(a);
-        break;
+        translated.leave();
+        this.#emitter.out.indexed(OP_BR, this.#late.label(a, this.#opened.length));
+        return next;
       case OP_BR_TABLE:
         this.#branchTable(start);
+        translated.leave();
+        return next;
     }
     translated.leave();
+    return start;
   }
 
   #branchTable(start: number): void {
     const reader = this.#reader;
+    const { out } = this.#emitter;
     reader.position = start + 1;
-    for (let rest = reader.u32() + 1; rest > 0; rest -= 1) this.#translated.branch(reader.u32());
+    const count = reader.u32();
+    out.byte(OP_BR_TABLE);
+    out.u32(count);
+    for (let rest = count + 1; rest > 0; rest -= 1) {
+      const label = reader.u32();
+      this.#translated.branch(label);
+      out.u32(this.#late.label(label, this.#opened.length));
+    }
   }
 
   /** The clauses of a try_table: exceptions go to blocks around it. */
@@ -551,8 +587,24 @@ export class FunctionRewriter {
   /** A pointer is on the stack, and will not be needed again. */
   #emitStackPointer(site: number): void {
     const { access, offset } = this.#accessOf(site);
-    this.#translated.replace(this.#pointers.kin(site), NO_VALUE);
-    emitStackPointer(this.#emitter, access, offset);
+    const isHome = this.#pointers.sites.isHome(site);
+    const isMarked = this.#isMarkedBefore(site);
+    if (!isHome || (access.write && !isMarked)) this.#translated.replace(this.#pointers.kin(site), NO_VALUE);
+    emitStackPointer(this.#emitter, access, offset, isHome, isMarked);
+  }
+
+  /** Before a loop: marks what it writes to the home, where that is known. */
+  #markBefore(loop: number): void {
+    const marked = this.#pointers.loops.markedOf(loop);
+    if (marked === undefined) return;
+    this.#translated.replace(this.#pointers.kinOfConstants, NO_VALUE);
+    emitMarkedRange(this.#emitter, marked.low, marked.high);
+  }
+
+  /** Whether what is written there has been marked before the loop. */
+  #isMarkedBefore(site: number): boolean {
+    const { sites, loops } = this.#pointers;
+    return sites.isHome(site) && sites.loop(site) >= 0 && loops.markedOf(sites.loop(site)) !== undefined;
   }
 
   /** Leaves the address of the pointer in a local of the module, translated here or before. */
@@ -571,17 +623,19 @@ export class FunctionRewriter {
     const marks = this.#marks;
     marks.length = 0;
     const isStack = pointers.isStack(site);
+    const isHome = isStack || pointers.sites.isHome(site);
+    const isMarkedBefore = this.#isMarkedBefore(site);
     const known = translated.find(pointers.sites.value(site));
     const entry = this.#usable(known, site, isStack);
     if (entry >= 0) {
-      const isChecked = isStack || translated.isChecked(entry, range.low, range.high, writeHigh > 0);
-      if (access.write && !translated.isMarked(entry, offset, high)) {
+      const isChecked = isHome || translated.isChecked(entry, range.low, range.high, writeHigh > 0);
+      if (access.write && !isMarkedBefore && !translated.isMarked(entry, offset, high)) {
         this.#addMarks(offset, high);
         translated.addMarked(entry, marks[0] ?? 0, (marks.at(-1) ?? 0) + MARKED_BYTES, e.layout.chunkShift);
       }
       if (!isChecked || marks.length > 0) {
         translated.replace(pointers.kin(site), pointers.sites.value(site));
-        if (isStack) emitMarks(e, this.#renumbered(local), marks);
+        if (isHome) emitMarks(e, this.#renumbered(local), marks);
         else emitMore(e, this.#renumbered(local), isChecked ? undefined : range, marks);
         if (!isChecked) translated.setChecked(entry, range.low, range.high, writeHigh > 0);
       }
@@ -590,8 +644,9 @@ export class FunctionRewriter {
     }
     translated.replace(pointers.kin(site), pointers.sites.value(site));
     if (isStack && pointers.sites.writeHigh(site) > 0) this.#addMarks(0, pointers.sites.writeHigh(site));
-    else if (writeHigh > 0) this.#addMarks(pointers.sites.groupWriteLow(site), writeHigh);
-    if (isStack) emitStackTranslation(e, this.#renumbered(local), range, marks);
+    else if (writeHigh > 0 && !isMarkedBefore) this.#addMarks(pointers.sites.groupWriteLow(site), writeHigh);
+    if (pointers.sites.isHome(site)) emitHomeTranslation(e, this.#renumbered(local), marks);
+    else if (isStack) emitStackTranslation(e, this.#renumbered(local), range, marks);
     else emitTranslation(e, this.#renumbered(local), range, marks);
     const held = this.#held[local] as number;
     const isKept = known >= 0 && !translated.mayTranslateAgain(known);
@@ -707,8 +762,10 @@ export class FunctionRewriter {
     const site = pointers.accesses[i] as number; // one for each instruction
     const from = site === 0 ? FROM_ACCESS : pointers.sites.from(site);
     if (from === FROM_ACCESS) {
-      if (site !== 0) this.#translated.replace(pointers.kin(site), NO_VALUE);
-      emitAccess(e, opcode, access, offset, alignment, lane);
+      const isHome = site !== 0 && pointers.sites.isHome(site);
+      const isMarked = isHome && this.#isMarkedBefore(site);
+      if (site !== 0 && !isMarked) this.#translated.replace(pointers.kin(site), NO_VALUE);
+      emitAccess(e, opcode, access, offset, alignment, lane, isHome, isMarked);
       return;
     }
     if (from === FROM_LOCAL && pointers.sites.isLate(site)) {

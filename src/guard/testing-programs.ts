@@ -17,6 +17,8 @@ const OFFSETS = [0, 4, 8, 12, 60, 64, 100, 200, 251, 252, 300, 1000, 4088, 5000]
 const DISTANCES = [4, 8, 16, 60, 1, 200, -4, -16];
 const CONSTANTS = [1024, 50_000, 100_000, ...PROGRAM_VMAS.map((start) => start + 1000)];
 const BOUNDS = [0, 1, 100, LIMIT, LIMIT - 1, 0x8000_0000, 0xffff_ffff];
+/** Where indices are added to: tables in the home. */
+const STARTS = [1000, 4096, LIMIT - 9000, 0];
 const LOADS = ['i32.load', 'i32.load8_u', 'i32.load16_s', 'i64.load', 'i64.load32_u'];
 const STORES = ['i32.store', 'i32.store8', 'i32.store16', 'i64.store', 'i64.store8'];
 
@@ -36,7 +38,9 @@ export type ProgramFeature =
   /** Code that is never reached. */
   | 'dead code'
   /** Pointers that are computed from the stack pointer. */
-  | 'stack';
+  | 'stack'
+  /** Pointers whose range is known, and loops that count in other ways. */
+  | 'ranges';
 
 export const PROGRAM_FEATURES: readonly ProgramFeature[] = [
   'bounds',
@@ -48,6 +52,7 @@ export const PROGRAM_FEATURES: readonly ProgramFeature[] = [
   'exceptions',
   'dead code',
   'stack',
+  'ranges',
 ];
 
 interface Label {
@@ -135,8 +140,29 @@ class Program {
     return text;
   }
 
-  #rarePointer(get: string): string {
+  /** A pointer whose range is known, or nearly so. */
+  #index(get: string): string {
+    const counters = this.#labels.flatMap(({ counter }) => (counter === undefined ? [] : [counter]));
+    const counter = `(local.get ${counters.length > 0 ? this.#of(counters) : '$n'})`;
+    const start = this.#of(STARTS);
     switch (this.#draw(6)) {
+      case 0:
+        return `(i32.add (i32.shl ${counter} (i32.const ${this.#of([2, 3, 0, 8])})) (i32.const ${start}))`;
+      case 1:
+        return `(i32.and ${get} (i32.const ${this.#of([1020, 0xfffc])}))`;
+      case 2:
+        return `(i32.add (i32.load8_u offset=${start} ${counter}) (i32.const ${start}))`;
+      case 3:
+        return `(i32.add (i32.and ${get} (i32.const 252)) (i32.shl ${counter} (i32.const 3)))`;
+      case 4:
+        return `(i32.shr_u ${get} (i32.const ${this.#of([20, 16])}))`;
+      default:
+        return `(local.tee ${this.#pointerLocal()} (i32.add ${counter} (i32.const ${start})))`;
+    }
+  }
+
+  #rarePointer(get: string): string {
+    switch (this.#draw(8)) {
       case 0:
         return `(select ${get} (local.get ${this.#pointerLocal()}) ${this.#condition()})`;
       case 1:
@@ -149,6 +175,9 @@ class Program {
         );
       case 3:
         return `(global.get $pointer)`;
+      case 6:
+      case 7:
+        return this.#if('ranges', () => this.#index(get), get);
       case 4:
         return this.#if('stack', () => `(i32.sub (global.get $sp) (i32.const ${this.#of([64, 16, 0])}))`, get);
       default:
@@ -267,12 +296,28 @@ class Program {
     if (this.#loops === 2) return this.#store();
     this.#loops += 1;
     const counter = `$i${this.counters++}`;
+    const begin = `(local.set ${counter} (i32.const 0))`;
+    const form = this.#features.has('ranges') ? this.#draw(4) : 0;
     const text = this.#labelled((label) => {
+      if (form > 1) return `${begin} ${this.#testedFirst(label, counter)}`;
       const body = this.#statements(5);
-      return `(local.set ${counter} (i32.const 0)) (loop ${label} ${body} (br_if ${label} ${again(counter)}))`;
+      const compare = form === 0 ? 'i32.lt_u' : this.#of(['i32.lt_s', 'i32.ne', 'i32.le_u', 'i32.le_s']);
+      return `${begin} (loop ${label} ${body} (br_if ${label} ${again(counter, compare)}))`;
     }, counter);
     this.#loops -= 1;
     return text;
+  }
+
+  /** A loop that asks before each turn. */
+  #testedFirst(label: string, counter: string): string {
+    const compare = this.#of(['i32.lt_u', 'i32.lt_s', 'i32.le_s', 'i32.ne']);
+    const condition = `(${compare} (local.get ${counter}) (i32.const ${3 * this.#of([1, 4])}))`;
+    const raised = `(i32.add (local.get ${counter}) (i32.const ${this.#of([1, 3])}))`;
+    const body = this.#statements(4);
+    // Somebody else may have raised it beyond where it would be equal.
+    const end =
+      compare === 'i32.ne' ? `(br_if ${label} (i32.lt_u (local.get ${counter}) (i32.const 12)))` : `(br ${label})`;
+    return `(loop ${label} (if ${condition} (then ${body} (local.set ${counter} ${raised}) ${end})))`;
   }
 
   #store(): string {
@@ -382,9 +427,13 @@ class Program {
   }
 }
 
-/** Whether a loop goes on, which it does twice. */
-function again(counter: string): string {
-  return `(i32.lt_u (local.tee ${counter} (i32.add (local.get ${counter}) (i32.const 1))) (i32.const 3))`;
+/** Whether a loop goes on, which it does a few times. */
+function again(counter: string, compare = 'i32.lt_u'): string {
+  const raised = `(local.tee ${counter} (i32.add (local.get ${counter}) (i32.const 1)))`;
+  // Branches before the end of the loop raise it too.
+  return compare === 'i32.ne'
+    ? `(i32.and (i32.ne ${raised} (i32.const 3)) (i32.lt_u (local.get ${counter}) (i32.const 9)))`
+    : `(${compare} ${raised} (i32.const 3))`;
 }
 
 /** A module in the text format whose `run` takes three pointers and a number, and returns one. */

@@ -19,6 +19,10 @@
  *     modulo 2^32 with 0 <= k is i + k. ✓ Marks are not taken back while the PD lives, so they last on a path.
  *     Marks of i and of i + d, 0 <= d <= a chunk, cover all of [i, i + d + 1 + RESTORED_BEHIND): what lies between i and i + d is
  *     in the chunk of one or of the other, since there is no third in between. ✓
+ *     Marks of places that are constants, [f, t), are good for a write at home address y + o of a value y in a range: where
+ *     f <= low + o and high + o + s <= t, it is in [f, t) whichever y is. (Home addresses are below 2^30: no sum here wraps.) ✓
+ *     jord:write-range with constants a and n, 0 < n, a + n <= L, finds them in the home and marks all chunks of [a, a + n):
+ *     so it is as if i = a, and each chunk's first index, and at last i = a + n - 1 had been marked. ✓
  *
  * A check lasts until the next call that could change a permission: an epoch. Marks and ranges last.
  */
@@ -134,12 +138,25 @@ export class AccessProof {
     const values = this.#values;
     const fact = this.#fact;
     const root = values.rootOf(value);
-    if (!values.hasFact(root, FLAG_MARK)) return false;
+    if (!values.hasFact(root, FLAG_MARK)) return this.#isInMarkedRange(value, offset, sizeBytes, selector, most);
     values.readFact(root, FLAG_MARK, fact);
     const { condition, bound } = fact;
-    if (condition !== 0 && values.high(condition) > bound && !(condition === selector && most <= bound)) return false;
+    const holds = condition === 0 || values.high(condition) <= bound || (condition === selector && most <= bound);
     const behind = (values.offsetOf(value) + offset - fact.from) | 0;
-    return behind >= 0 && behind + sizeBytes <= fact.size;
+    if (holds && behind >= 0 && behind + sizeBytes <= fact.size) return true;
+    return this.#isInMarkedRange(value, offset, sizeBytes, selector, most);
+  }
+
+  /** The same by what is marked of constant places, wherever in its range the value is. */
+  #isInMarkedRange(value: number, offset: number, sizeBytes: number, selector: number, most: number): boolean {
+    const values = this.#values;
+    const fact = this.#fact;
+    if (!values.hasFact(VALUE_ZERO, FLAG_MARK)) return false;
+    values.readFact(VALUE_ZERO, FLAG_MARK, fact);
+    const high = selector === 0 ? values.high(value) : Math.min(values.high(value), most);
+    const from = values.low(value) + offset;
+    const to = high + offset + sizeBytes;
+    return fact.condition === 0 && fact.from >= 0 && from >= fact.from && to <= fact.from + fact.size;
   }
 
   /** Of an access at value + distance + offset in a VMA, where `selector` is known to be at least `least`. */
@@ -221,6 +238,13 @@ export class AccessProof {
   markChunk(chunk: number): void {
     const size = 2 ** this.#layout.chunkShift;
     this.#mark(VALUE_ZERO, chunk * size, size + RESTORED_BEHIND, 0, 0);
+  }
+
+  /** The same for all chunks of [from, from + size), constants. False when they are not all in the memory of the home. */
+  markRange(from: number, size: number): boolean {
+    if (size === 0 || from + size > this.#layout.memoryLimit) return false;
+    this.#mark(VALUE_ZERO, from, size + RESTORED_BEHIND, 0, 0);
+    return true;
   }
 
   #mark(value: number, offset: number, size: number, condition: number, bound: number): void {

@@ -1,6 +1,16 @@
 /** Calls: `base` goes along as the last parameter, and nothing else that is secret. */
-import { OP_CALL, OP_CALL_INDIRECT, OP_RETURN_CALL } from './opcodes.ts';
-import { CHECK_READ, CHECK_WRITE, COPY, FILL, GROW, INIT_SEGMENT_FIRST, REFUSE } from './verify-canonical.ts';
+import { WORDS } from './instructions.ts';
+import { OP_CALL, OP_CALL_INDIRECT, OP_DROP, OP_RETURN_CALL } from './opcodes.ts';
+import {
+  CHECK_READ,
+  CHECK_WRITE,
+  COPY,
+  FILL,
+  GROW,
+  INIT_SEGMENT_FIRST,
+  REFUSE,
+  WRITE_RANGE,
+} from './verify-canonical.ts';
 import { CHECKED_ENTRY } from './verify-flow.ts';
 import type { WalkState } from './verify-state.ts';
 import { KIND_CONSTANT, KIND_OPAQUE, VALUE_ANY, VALUE_BASE } from './verify-values.ts';
@@ -10,6 +20,24 @@ export class Calls {
 
   constructor(state: WalkState) {
     this.#state = state;
+  }
+
+  /**
+   * At a call: whether it is one of jord:write-range with constants, which marks what they say, and is followed by a `drop` of what it
+   * returns, an address in the home.
+   */
+  isMark(at: number, opcode: number, a: number): boolean {
+    const state = this.#state;
+    const isCall = opcode === OP_CALL && a === state.context.addedFirst + WRITE_RANGE;
+    if (!isCall || !state.isAt(at + WORDS, OP_DROP)) return false;
+    const { values } = state;
+    const { stack, top } = state.flow;
+    const from = stack[top - 3] ?? VALUE_ANY;
+    const size = stack[top - 2] ?? VALUE_ANY;
+    this.#passParameters(state.context.functions[a] ?? -1);
+    const isConstant = values.kinds[from] === KIND_CONSTANT && values.kinds[size] === KIND_CONSTANT;
+    if (isConstant && state.proof.markRange(values.low(from), values.low(size))) return true;
+    throw state.refuse('a mark of a range that may be outside of the home');
   }
 
   /** False when nothing goes on behind it: a tail call. */

@@ -75,7 +75,7 @@ export const REFUSE = 4;
 const READABLE_END = 5;
 const WRITABLE_END = 6;
 const READ_RANGE = 7;
-const WRITE_RANGE = 8;
+export const WRITE_RANGE = 8;
 export const COPY = 9;
 export const FILL = 10;
 export const GROW = 11;
@@ -188,6 +188,13 @@ export const DEADLINE_CHECKS: readonly Canonical[] = [
     if; local.get base; call $interrupted; unreachable; end
     end`),
 ];
+
+/**
+ * The check of a loop whose closer look is elsewhere, up to the `br_if` that leads there; and that closer look: behind it, neither had the
+ * deadline passed when it was reached, nor was the invocation cancelled.
+ */
+export const LATE_CHECK: Canonical = canonical(reached(HOME_DEADLINE_MS));
+export const CLOSER_LOOK: Canonical = canonical(`${MUST_END}; if; local.get base; call $interrupted; unreachable; end`);
 
 /** Locals of a canonical body, behind the parameters. */
 export interface CanonicalFunction {

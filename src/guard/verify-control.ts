@@ -1,13 +1,15 @@
 /** Blocks, branches and exceptions of the body that is walked. */
-import { BLOCK_TYPE_EMPTY, BLOCK_TYPE_VALUE, WORD_B, WORD_OFFSET, WORDS } from './instructions.ts';
+import { BLOCK_TYPE_EMPTY, BLOCK_TYPE_VALUE, WORD_A, WORD_B, WORD_OFFSET, WORDS } from './instructions.ts';
 import {
   OP_BLOCK,
   OP_BR,
   OP_BR_IF,
   OP_BR_TABLE,
   OP_CATCH,
+  OP_DROP,
   OP_ELSE,
   OP_IF,
+  OP_LOCAL_GET,
   OP_LOOP,
   OP_THROW,
   OP_THROW_REF,
@@ -15,6 +17,8 @@ import {
   opcodeName,
 } from './opcodes.ts';
 import { Reader } from './reader.ts';
+import { CLOSER_LOOK } from './verify-canonical.ts';
+import { turnsOf, WORK_MAX } from './verify-counters.ts';
 import {
   BLOCK_CATCH,
   BLOCK_ELSE,
@@ -23,6 +27,7 @@ import {
   BLOCK_LOOP,
   BLOCK_PLAIN,
   BLOCK_TRY,
+  CHECKED_ENTRY,
   CHECKED_LOOP,
 } from './verify-flow.ts';
 import type { Loops } from './verify-loops.ts';
@@ -69,7 +74,7 @@ export class Control {
     } else if (opcode === OP_LOOP) {
       this.#forgetParameters(parameters);
       flow.open(BLOCK_LOOP, parameters, results);
-      this.#enterLoop(this.#state.words[at + WORD_B] as number);
+      this.#enterLoop(at, this.#state.words[at + WORD_B] as number);
     } else if (opcode === OP_BLOCK) {
       if (flow.top - parameters < flow.floor) throw this.#state.refuse('more operands than there are');
       flow.open(BLOCK_PLAIN, parameters, results);
@@ -85,12 +90,36 @@ export class Control {
     this.#state.flow.pushAny(count);
   }
 
-  #enterLoop(loop: number): void {
+  #enterLoop(at: number, loop: number): void {
     const flow = this.#state.flow;
     const loops = this.#loops;
-    flow.checks &= ~CHECKED_LOOP;
     if (loops.calls(loop)) flow.newEpoch();
     flow.forget(loops.written, loops.writtenStart(loop), loops.writtenEnd(loop));
+    // A loop that counts its turns need not pass a check; then one that was passed before it is still good for the loops around.
+    if (!this.#noteCounter(at, loop)) flow.checks &= ~CHECKED_LOOP;
+  }
+
+  /** Whether a loop, at `at`, begins with `local.get; drop`: it has to count its turns in that local. */
+  #noteCounter(at: number, loop: number): boolean {
+    const state = this.#state;
+    if (!state.isAt(at + WORDS, OP_LOCAL_GET) || !state.isAt(at + 2 * WORDS, OP_DROP)) return false;
+    if (this.#loops.calls(loop) || this.#loops.hasLoops(loop)) return false;
+    const local = state.words[at + WORDS + WORD_A] as number;
+    const value = state.readLocal(local);
+    if (state.values.isSecret(value)) return false;
+    state.flow.setCounter(state.flow.depth - 1, local, value, this.#loops.instructions(loop));
+    return true;
+  }
+
+  /**
+   * Whether the path that goes to the header of a loop without a deadline check does so a few times only, since it has raised the
+   * counter. verify-counters.ts says why.
+   */
+  #isCounted(target: number): boolean {
+    const { flow, values } = this.#state;
+    const now = values.locals[flow.counterOf(target)] as number; // a local of the function
+    const turns = turnsOf(values, flow.countedOf(target), now);
+    return turns > 0 && flow.addTurns(target, turns) * flow.sizeOf(target) <= WORK_MAX;
   }
 
   /** Clauses of try_table: exceptions go to blocks around it, from anywhere in it. */
@@ -101,7 +130,7 @@ export class Control {
     for (let rest = reader.u32(); rest > 0; rest -= 1) {
       if (reader.byte() < 2) reader.u32();
       const target = this.#target(reader.u32());
-      if (this.#state.flow.kindOf(target) === BLOCK_LOOP) this.#state.expectChecked(CHECKED_LOOP, 'a loop');
+      if (this.#state.flow.kindOf(target) === BLOCK_LOOP) this.#expectChecked(target);
       else if (this.#state.flow.kindOf(target) !== BLOCK_FUNCTION) this.#state.flow.joinException(target);
     }
   }
@@ -137,10 +166,13 @@ export class Control {
     return count;
   }
 
-  end(): void {
+  end(at: number): void {
     const flow = this.#state.flow;
     const current = flow.depth - 1;
     const kind = flow.kindOf(current);
+    if (flow.isLate(current) && !this.#state.standsAt(CLOSER_LOOK, at + WORDS)) {
+      throw this.#state.refuse('a deadline check that leads to no closer look');
+    }
     if (flow.isReachable) this.#expectResults(current);
     if (kind === BLOCK_IF) {
       if (flow.isReachable) flow.join(current);
@@ -173,13 +205,39 @@ export class Control {
     return target;
   }
 
+  /** An exception goes to the header of a loop: from anywhere in the block, so what the counter is then is not known. */
+  #expectChecked(target: number): void {
+    if (this.#state.flow.counterOf(target) >= 0)
+      throw this.#state.refuse('an exception that goes to a loop that counts its turns');
+    this.#state.expectChecked(CHECKED_LOOP, 'a loop');
+  }
+
+  /** The path goes to the header of a loop: a deadline check has been passed, or it does not do so often. */
+  #expectEnding(target: number): void {
+    if (this.#state.flow.counterOf(target) < 0) this.#state.expectChecked(CHECKED_LOOP, 'a branch to a loop');
+    else if (!this.#isCounted(target)) throw this.#state.refuse('a branch to a loop that may take too many turns');
+  }
+
   /** The path that is looked at goes to a label. */
   #goTo(label: number): void {
     const target = this.#target(label);
     const kind = this.#state.flow.kindOf(target);
     this.#expectJoinable(target, this.#state.flow.arityOf(target));
-    if (kind === BLOCK_LOOP) this.#state.expectChecked(CHECKED_LOOP, 'a branch to a loop');
+    if (kind === BLOCK_LOOP) this.#expectEnding(target);
     else if (kind !== BLOCK_FUNCTION) this.#state.flow.join(target);
+  }
+
+  /**
+   * The `br_if` of a deadline check: where the deadline has passed it leads to the end of a block, and `end` sees to it that the closer
+   * look stands behind that. Here it has not.
+   */
+  branchLate(label: number): void {
+    const flow = this.#state.flow;
+    const target = this.#target(label);
+    if (flow.kindOf(target) !== BLOCK_PLAIN) throw this.#state.refuse('a deadline check that leads to no closer look');
+    flow.setLate(target);
+    this.#goTo(label);
+    flow.checks = CHECKED_ENTRY | CHECKED_LOOP;
   }
 
   branch(opcode: number, at: number, label: number): number {

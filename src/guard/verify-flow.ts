@@ -40,7 +40,7 @@ export const CHECKED_ENTRY = 1;
 export const CHECKED_LOOP = 2;
 
 // Words of a block.
-const WORDS = 16;
+const WORDS = 21;
 const KIND = 0;
 /** Height of the operand stack below the block's parameters. */
 const HEIGHT = 1;
@@ -64,6 +64,13 @@ const END_TRANSLATION = 13;
 const END_LIST = 14;
 /** Whether a path has a secret result. */
 const END_SECRET = 15;
+/** Whether a deadline check leads to its end. */
+const LATE = 16;
+/** Of a loop: the local that counts its turns, or -1; its value at the header; how many turns that allows so far; its instructions. */
+const COUNTER = 17;
+const COUNTED = 18;
+const TURNS = 19;
+const SIZE = 20;
 
 // Entries of those lists.
 const ENTRY_WORDS = 8;
@@ -78,6 +85,9 @@ const ENTRY_D = 6;
 const ENTRY_E = 7;
 const WHAT_LOCAL = 0x100;
 const DROPPED = 0x200;
+
+/** More turns of a loop are not told apart. */
+const TURNS_MAX = 2 ** 30;
 
 /** Paths that are not in one epoch. */
 const NO_EPOCH = -1;
@@ -214,6 +224,46 @@ export class Flow {
     blocks[at + CHECKS] = this.checks;
     blocks[at + CONDITION] = condition;
     blocks[at + PATHS] = 0;
+    blocks[at + LATE] = 0;
+    blocks[at + COUNTER] = -1;
+  }
+
+  /** A loop of `size` instructions counts its turns in a local, which has this value at its header. */
+  setCounter(block: number, local: number, value: number, size: number): void {
+    this.#set(block, SIZE, size);
+    this.#set(block, COUNTER, local);
+    this.#set(block, COUNTED, value);
+    this.#set(block, TURNS, 0);
+  }
+
+  /** The local that counts the turns of a loop, or -1. */
+  counterOf(block: number): number {
+    return this.#get(block, COUNTER);
+  }
+
+  countedOf(block: number): number {
+    return this.#get(block, COUNTED);
+  }
+
+  /** How many instructions a loop with a counter has. */
+  sizeOf(block: number): number {
+    return this.#get(block, SIZE);
+  }
+
+  /** Another branch to a loop can be taken so many times. Returns how many turns that makes for all of them. */
+  addTurns(block: number, turns: number): number {
+    const all = Math.min(this.#get(block, TURNS) + turns, TURNS_MAX);
+    this.#set(block, TURNS, all);
+    return all;
+  }
+
+  /** A deadline check leads to the end of a block. */
+  setLate(block: number): void {
+    this.#set(block, LATE, 1);
+  }
+
+  isLate(block: number): boolean {
+    return this.#get(block, LATE) === 1;
   }
 
   /** The innermost block goes on with another part: `else` or a handler. The path before has been joined to its end. */

@@ -16,6 +16,7 @@ import { LIMITS, refusal, unproven } from './errors.ts';
 import { decodeExpression, WORD_A, WORD_OFFSET, WORDS } from './instructions.ts';
 import {
   accessOf,
+  OP_BR_IF,
   OP_I32_ADD,
   OP_I32_AND,
   OP_I32_CONST,
@@ -65,7 +66,7 @@ import {
   COMPARE_NOT_EQUAL,
 } from './verify-arithmetic.ts';
 import { Calls } from './verify-calls.ts';
-import { canonicalLength, DEADLINE_CHECKS, standsAt } from './verify-canonical.ts';
+import { type Canonical, CLOSER_LOOK, canonicalLength, DEADLINE_CHECKS, LATE_CHECK } from './verify-canonical.ts';
 import { Control } from './verify-control.ts';
 import { CHECKED_ENTRY, CHECKED_LOOP } from './verify-flow.ts';
 import { Loops } from './verify-loops.ts';
@@ -269,13 +270,24 @@ export class FunctionVerifier {
 
   /** At a `local.get` of base: the place behind the deadline check that begins here, or the same place. */
   #skipDeadlineCheck(at: number): number {
-    if (!this.#state.isAt(at + WORDS, OP_I32_LOAD, HOME_DEADLINE_MS)) return at;
+    const state = this.#state;
+    if (state.isAt(at + WORDS, OP_LOCAL_GET, state.base)) return this.#skipForm(CLOSER_LOOK, at);
+    if (!state.isAt(at + WORDS, OP_I32_LOAD, HOME_DEADLINE_MS)) return at;
     for (const form of DEADLINE_CHECKS) {
-      if (!standsAt(form, this.#state.list, at / WORDS, this.#state.base, this.#state.context.addedFirst)) continue;
-      this.#state.flow.checks = CHECKED_ENTRY | CHECKED_LOOP;
-      return at + canonicalLength(form) * WORDS;
+      const behind = this.#skipForm(form, at);
+      if (behind !== at) return behind;
     }
-    return at;
+    const branch = at + canonicalLength(LATE_CHECK) * WORDS;
+    if (!state.standsAt(LATE_CHECK, at) || !state.isAt(branch, OP_BR_IF)) return at;
+    this.#control.branchLate(state.words[branch + WORD_A] as number);
+    return branch + WORDS;
+  }
+
+  /** The place behind one of the forms of the deadline check, if it begins here; or the same place. */
+  #skipForm(form: Canonical, at: number): number {
+    if (!this.#state.standsAt(form, at)) return at;
+    this.#state.flow.checks = CHECKED_ENTRY | CHECKED_LOOP;
+    return at + canonicalLength(form) * WORDS;
   }
 
   /** All other instructions. Returns the place of the last one that was dealt with. */
@@ -293,11 +305,12 @@ export class FunctionVerifier {
         control.nextPart(opcode, a);
         return control.goOn(at);
       case END:
-        control.end();
+        control.end(at);
         return control.goOn(at);
       case BRANCH:
         return control.branch(opcode, at, a);
       case CALL:
+        if (this.#calls.isMark(at, opcode, a)) return at + WORDS;
         return this.#calls.call(opcode, a) ? at : control.skip(at);
       case REF_FUNC:
         if (a < 0 || a >= this.#state.context.addedFirst) throw this.#state.refuse(`a reference to function ${a}`);

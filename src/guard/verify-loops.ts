@@ -1,4 +1,4 @@
-/** Which locals each loop of a body writes, and whether it calls: found before the body is walked, in one pass. */
+/** Which locals each loop of a body writes, whether it calls, and how large it is: found before the body is walked, in one pass. */
 import { type InstructionList, WORD_A, WORD_B, WORDS } from './instructions.ts';
 import {
   OP_BLOCK,
@@ -35,12 +35,18 @@ for (const opcode of [OP_CALL, OP_RETURN_CALL]) meanings[opcode] = CALL;
 for (const opcode of [OP_CALL_INDIRECT, OP_RETURN_CALL_INDIRECT]) meanings[opcode] = CALL_INDIRECT;
 meanings[OP_LOOP] = OPEN_LOOP;
 
-/** Words of a loop: where its locals begin and end in `written`, whether something in it can change a permission; and for `close`. */
-const LOOP_WORDS = 4;
+/**
+ * Words of a loop: where its locals begin and end in `written`, whether something in it can change a permission; for `close`; whether
+ * there are loops in it, the loop around it, and how many instructions it has.
+ */
+const LOOP_WORDS = 7;
 const START = 0;
 const END = 1;
 const CALLS = 2;
 const AROUND = 3;
+const LOOPS = 4;
+const OUTER = 5;
+const INSTRUCTIONS = 6;
 const NO_LOOP = -1;
 
 export class Loops {
@@ -53,6 +59,8 @@ export class Loops {
   #open = new Int32Array(64);
   readonly #sets = new WrittenLocals();
 
+  /** The innermost loop that is open. */
+  #innermost = NO_LOOP;
   /** Most locals of all loops together; `onTooMuch` makes the error when there are more. */
   #writtenMax = 0;
   readonly #onTooMuch: () => Error;
@@ -65,6 +73,7 @@ export class Loops {
   find({ words, count }: InstructionList, localCount: number, addedFirst: number, writtenMax: number): void {
     this.#writtenMax = writtenMax;
     this.#count = 0;
+    this.#innermost = NO_LOOP;
     this.#writtenCount = 0;
     this.#sets.begin(localCount);
     let lastCall = -1;
@@ -79,7 +88,7 @@ export class Loops {
       } else if (meaning === CLOSE) {
         depth -= 1;
         const loop = depth >= 0 ? (this.#open[depth] as number) : NO_LOOP;
-        if (loop !== NO_LOOP) this.#close(loop, lastCall);
+        if (loop !== NO_LOOP) this.#close(loop, lastCall, at);
       } else if (meaning !== CALL) {
         if (depth === this.#open.length) this.#open = doubled(this.#open);
         const loop = meaning === OPEN_LOOP ? this.#begin(at) : NO_LOOP;
@@ -97,11 +106,17 @@ export class Loops {
     if (this.#count * LOOP_WORDS > this.#loops.length) this.#loops = doubled(this.#loops);
     this.#loops[loop * LOOP_WORDS + CALLS] = at;
     this.#loops[loop * LOOP_WORDS + AROUND] = this.#sets.open();
+    this.#loops[loop * LOOP_WORDS + LOOPS] = 0;
+    this.#loops[loop * LOOP_WORDS + OUTER] = this.#innermost;
+    if (this.#innermost !== NO_LOOP) this.#loops[this.#innermost * LOOP_WORDS + LOOPS] = 1;
+    this.#innermost = loop;
     return loop;
   }
 
-  #close(loop: number, lastCall: number): void {
+  #close(loop: number, lastCall: number, at: number): void {
     const word = loop * LOOP_WORDS;
+    this.#innermost = this.#loops[word + OUTER] as number;
+    this.#loops[word + INSTRUCTIONS] = (at - (this.#loops[word + CALLS] as number)) / WORDS;
     const { list, first, count } = this.#sets;
     const start = this.#writtenCount;
     this.#writtenCount = start + count - first;
@@ -125,6 +140,15 @@ export class Loops {
 
   calls(loop: number): boolean {
     return this.#loops[loop * LOOP_WORDS + CALLS] === 1;
+  }
+
+  /** Whether there are loops in it. */
+  hasLoops(loop: number): boolean {
+    return this.#loops[loop * LOOP_WORDS + LOOPS] === 1;
+  }
+
+  instructions(loop: number): number {
+    return this.#loops[loop * LOOP_WORDS + INSTRUCTIONS] as number;
   }
 }
 

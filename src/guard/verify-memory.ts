@@ -10,13 +10,14 @@
  * only (verify-canonical.ts), and those of a fault where the walker's `#fault` is.
  */
 import { HOME_GLOBALS, HOME_MEMORY_PAGES } from '../../core/layout.ts';
-import { type Access, OP_I32_LOAD, OP_I32_STORE8 } from './opcodes.ts';
+import { type Access, OP_I32_LOAD, OP_I32_LOAD8_U, OP_I32_LOAD16_U, OP_I32_STORE8 } from './opcodes.ts';
 import type { HomeLayout } from './types.ts';
 import type { AccessProof, ProofAccess } from './verify-access.ts';
 import {
   KIND_BASE,
   KIND_CONSTANT,
   KIND_HOME,
+  KIND_OPAQUE,
   KIND_SHIFTED,
   VALUE_ANY,
   VALUE_ZERO,
@@ -48,7 +49,13 @@ export class MemoryInstructions {
         ? VALUE_ANY
         : this.#refuse('a read of the header of the home');
     }
-    return this.#isProven(address, access, offset, epoch) ? VALUE_ANY : -1;
+    return this.#isProven(address, access, offset, epoch) ? this.#loaded(opcode) : -1;
+  }
+
+  /** A value of the function; what is shorter than its type is no larger than its bytes can be. */
+  #loaded(opcode: number): number {
+    const high = opcode === OP_I32_LOAD8_U ? 0xff : opcode === OP_I32_LOAD16_U ? 0xffff : 0;
+    return high === 0 ? VALUE_ANY : this.#values.ranged(KIND_OPAQUE, 0, 0, 0, high);
   }
 
   #refuse(reason: string): -1 {

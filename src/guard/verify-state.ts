@@ -4,6 +4,7 @@ import { type ExpressionContext, InstructionList, WORD_A, WORD_OFFSET, WORDS } f
 import type { HomeLayout } from './types.ts';
 import { AccessProof } from './verify-access.ts';
 import { Arithmetic, REFUSED } from './verify-arithmetic.ts';
+import { type Canonical, standsAt } from './verify-canonical.ts';
 import { Flow } from './verify-flow.ts';
 import { Translations } from './verify-translations.ts';
 import { KIND_OPAQUE, VALUE_ANY, Values } from './verify-values.ts';
@@ -73,6 +74,11 @@ export class WalkState {
   isAt(at: number, opcode: number, a?: number): boolean {
     if (at >= this.list.count * WORDS) return false;
     return this.words[at] === opcode && (a === undefined || this.words[at + WORD_A] === a);
+  }
+
+  /** Whether code that is known word for word stands at word `at`. */
+  standsAt(code: Canonical, at: number): boolean {
+    return standsAt(code, this.list, at / WORDS, this.base, this.context.addedFirst);
   }
 
   // Operands.

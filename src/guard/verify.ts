@@ -15,8 +15,8 @@
  *      header and tables. (What the function learns is which of its own accesses are allowed, and whether it is time to end.)
  *   4. Nothing else is reachable: no import but the address space and what the ABI offers, in its types; no global, table or
  *      segment that changes; no start function; no export but those that the original module had.
- *   5. Every loop iteration and every function that calls passes a deadline check, so every stretch of code without one is
- *      finite; deadline.ts says why that follows.
+ *   5. Every loop iteration, but those of loops that are known to end after a few (verify-counters.ts), and every function that calls
+ *      passes a deadline check, so every stretch of code without one is finite; deadline.ts says why that follows.
  *   6. Where the function faults, its header says so, and it traps.
  *
  * WHAT IT TRUSTS: V8, that the module is valid and does what its bytes say (types and indices, the order of evaluation, that

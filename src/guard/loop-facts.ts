@@ -1,0 +1,106 @@
+/**
+ * What the rewriter finds out about loops that have no loops in them and do not call, while pointers.ts looks at a body:
+ *
+ *   the counter   a local that each branch to the loop has set to what it was at the header plus a constant, where that is known to be
+ *                 small: so the loop ends by itself, soon, and needs no deadline check;
+ *   the writes    the range of all that it writes to the home at pointers whose range is known, so that it can be marked before.
+ */
+import type { Operand, Ranges } from './ranges.ts';
+
+/** Turns of a loop by instructions of the module in it: the verifier lets a loop do 16 times as much. */
+const WORK_MAX = 8192;
+
+/** A counter stays below it, and so does what it is raised by. */
+const COUNTED_MAX = 2 ** 30;
+
+/** Bytes that are marked before a loop; more only if all that ends the loop is its own condition. */
+const MARKED_BYTES_MAX = 4096;
+const MARKED_BYTES_SWEPT_MAX = 65_536;
+
+export interface LoopFact {
+  /** Where it begins and ends. */
+  readonly at: number;
+  readonly end: number;
+  /** What the candidates for its counter were at the header: the number of the value, by local. */
+  readonly candidates: Map<number, number>;
+  /** How often the loop is gone through at most, by what is known of each candidate. */
+  readonly turns: Map<number, number>;
+  hasBranches: boolean;
+  /** A branch leads out of it. */
+  hasWayOut: boolean;
+  /** The range of what is written, or -1. */
+  writeLow: number;
+  writeHigh: number;
+  /** Something else is marked by constants: the verifier keeps one such range. */
+  hasOtherMarks: boolean;
+}
+
+export class LoopFacts {
+  readonly #facts = new Map<number, LoopFact>();
+
+  begin(): void {
+    this.#facts.clear();
+  }
+
+  /** A loop without loops and calls in it. */
+  add(at: number, end: number): LoopFact {
+    const fact: LoopFact = {
+      at,
+      end,
+      candidates: new Map(),
+      turns: new Map(),
+      hasBranches: false,
+      hasWayOut: false,
+      writeLow: -1,
+      writeHigh: -1,
+      hasOtherMarks: false,
+    };
+    this.#facts.set(at, fact);
+    return fact;
+  }
+
+  /** The local that counts the turns of the loop that begins at an instruction, or -1: it needs a deadline check. */
+  counterOf(loop: number): number {
+    const fact = this.#facts.get(loop);
+    if (fact === undefined || !fact.hasBranches) return -1;
+    for (const [local, turns] of fact.turns) {
+      if (fact.candidates.has(local) && turns * (fact.end - loop) <= WORK_MAX) return local;
+    }
+    return -1;
+  }
+
+  /** What is to be marked before the loop that begins at an instruction, as [low, high), or undefined. */
+  markedOf(loop: number): { readonly low: number; readonly high: number } | undefined {
+    const fact = this.#facts.get(loop);
+    if (fact === undefined || fact.writeHigh < 0 || fact.hasOtherMarks) return undefined;
+    const most = fact.hasWayOut ? MARKED_BYTES_MAX : MARKED_BYTES_SWEPT_MAX;
+    const { writeLow: low, writeHigh: high } = fact;
+    return high - low <= most ? { low, high } : undefined;
+  }
+}
+
+/** A branch to a loop: `now` says of a local what its value is there, as the value at the header plus a constant. */
+export function noteBranch(
+  fact: LoopFact,
+  ranges: Ranges,
+  now: (local: number) => { readonly value: number; readonly root: number; readonly step: number },
+): void {
+  fact.hasBranches = true;
+  const operand: Operand = { value: -1, constant: 0 };
+  for (const [local, header] of fact.candidates) {
+    const { value, root, step } = now(local);
+    operand.value = header;
+    const before = ranges.high(operand);
+    operand.value = value;
+    const last = Math.min(before, ranges.high(operand));
+    if (root === header && step > 0 && step < COUNTED_MAX && last < COUNTED_MAX) {
+      fact.turns.set(local, (fact.turns.get(local) ?? 0) + Math.floor(last / step) + 2);
+    } else fact.candidates.delete(local);
+  }
+}
+
+/** Something is written at [low, high) of the home. */
+export function noteWrite(fact: LoopFact, low: number, high: number): void {
+  fact.writeLow = fact.writeHigh < 0 ? low : Math.min(fact.writeLow, low);
+  fact.writeHigh = Math.max(fact.writeHigh, high);
+}
