@@ -12,5 +12,7 @@ export const ADDED_COPY = 9;
 export const ADDED_FILL = 10;
 export const ADDED_GROW = 11;
 export const ADDED_INTERRUPTED = 12;
+export const ADDED_FIND_READ = 13;
+export const ADDED_FIND_WRITE = 14;
 /** One for each data segment from here on, and `jord:init` behind them. */
-export const ADDED_INIT_SEGMENT = 13;
+export const ADDED_INIT_SEGMENT = 15;

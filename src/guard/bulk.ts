@@ -38,6 +38,7 @@ import {
   OP_MEMORY_COPY,
   OP_MEMORY_FILL,
   OP_MEMORY_INIT,
+  OP_SELECT,
 } from './opcodes.ts';
 
 /** (address, base) → the end of its VMA when this PD may read or write there, otherwise 0. */
@@ -73,6 +74,59 @@ export function emitRange(e: Emitter, write: boolean): void {
   e.op(OP_I32_ADD);
   e.op(OP_ELSE);
   emitVmaRange(e, write);
+  e.op(OP_END);
+}
+
+/** More than so many bytes of the home are not marked because they might be written. */
+export const FOUND_BYTES_MAX = 65_536;
+
+/**
+ * (a, n, base) → the address of a, or 0 when the range is not permitted: nothing faults. Marks the chunks of a range of the home, of
+ * which no more than FOUND_BYTES_MAX are found for writing. An address is never 0.
+ */
+export function emitFind(e: Emitter, write: boolean): void {
+  const [a, n] = [0, 1];
+  const { memoryLimit, headerSize } = e.layout;
+  e.get(a);
+  e.i32(memoryLimit);
+  e.op(OP_I32_LE_U);
+  e.get(n);
+  e.i32(memoryLimit);
+  e.get(a);
+  e.op(OP_I32_SUB);
+  e.op(OP_I32_LE_U);
+  e.op(OP_I32_AND);
+  if (write) {
+    e.get(n);
+    e.i32(FOUND_BYTES_MAX);
+    e.op(OP_I32_LE_U);
+    e.op(OP_I32_AND);
+  }
+  e.if(BLOCK_I32, HINT_LIKELY);
+  if (write) emitMarkRange(e, a, n);
+  e.get(e.base);
+  e.get(a);
+  e.op(OP_I32_ADD);
+  e.i32(headerSize);
+  e.op(OP_I32_ADD);
+  e.op(OP_ELSE);
+  const end = e.temporary(NEED_POINTER);
+  e.get(a);
+  e.callAdded(write ? ADDED_WRITABLE_END : ADDED_READABLE_END);
+  e.set(end);
+  // a, if a <= end and n <= end - a
+  e.get(a);
+  e.i32(0);
+  e.get(a);
+  e.get(end);
+  e.op(OP_I32_LE_U);
+  e.get(n);
+  e.get(end);
+  e.get(a);
+  e.op(OP_I32_SUB);
+  e.op(OP_I32_LE_U);
+  e.op(OP_I32_AND);
+  e.op(OP_SELECT);
   e.op(OP_END);
 }
 

@@ -442,7 +442,7 @@ function proveChecks(bytes: Uint8Array): Readonly<Record<'loops' | 'late' | 'cou
     });
     const name = module.names.functions.get(index) ?? '';
     // A mark of a range is a fill of the map, not of more than a byte for each chunk.
-    const bulk = name !== 'jord:write-range' && opcodes.some((opcode) => BULK.has(opcode));
+    const bulk = !['jord:write-range', 'jord:find-write'].includes(name) && opcodes.some((opcode) => BULK.has(opcode));
     if (index === interrupted) assert.ok(list.count === INTERRUPTED.length && matches(list, 0, INTERRUPTED));
     if (calls || bulk) {
       // The memory limit may be put into a local before.

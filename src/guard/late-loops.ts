@@ -47,8 +47,12 @@ const NONE = -1;
 
 export class LateLoops {
   readonly #emitter: Emitter;
-  /** How many blocks of the module are open around the loop that is open, or NONE. */
+  /** How many blocks of the module are open around the loop that is open, or NONE; and how many of the guard's own. */
   #depth = NONE;
+  #around = 0;
+  #copies = 0;
+  /** Whether its closer look stands behind it. */
+  #isLate = false;
 
   constructor(emitter: Emitter) {
     this.#emitter = emitter;
@@ -59,8 +63,24 @@ export class LateLoops {
     const type = words[at * WORDS + WORD_A] as number; // it is inside the list
     if (calls || (type !== BLOCK_TYPE_EMPTY && type !== BLOCK_TYPE_VALUE)) return false;
     for (let i = at + 1; i < end; i += 1) if (excludes[words[i * WORDS] as number] === 1) return false;
-    this.#depth = depth;
+    this.#begin(depth, true);
     return true;
+  }
+
+  /** The same for a loop that becomes none of these, but has blocks around it. */
+  openOther(depth: number): void {
+    if (this.#copies > 0) this.#begin(depth, false);
+  }
+
+  #begin(depth: number, isLate: boolean): void {
+    this.#depth = depth;
+    this.#isLate = isLate;
+    this.#around = this.#copies + (isLate ? BLOCKS_AROUND : 0);
+  }
+
+  /** There are so many blocks around the loops that come now. */
+  setCopies(blocks: number): void {
+    this.#copies = blocks;
   }
 
   /** What stands before the loop. Its type is in these bytes of the module. */
@@ -83,6 +103,7 @@ export class LateLoops {
     const e = this.#emitter;
     this.#depth = NONE;
     e.op(OP_END);
+    if (!this.#isLate) return;
     e.out.pair(OP_BR, 2);
     e.op(OP_END);
     emitLateLook(e);
@@ -94,6 +115,6 @@ export class LateLoops {
   /** What a label of the module is now, inside of `depth` blocks of the module. */
   label(label: number, depth: number): number {
     const isOutside = this.#depth !== NONE && depth - 1 - label < this.#depth;
-    return isOutside ? label + BLOCKS_AROUND : label;
+    return isOutside ? label + this.#around : label;
   }
 }

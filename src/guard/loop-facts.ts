@@ -3,9 +3,12 @@
  *
  *   the counter   a local that each branch to the loop has set to what it was at the header plus a constant, where that is known to be
  *                 small: so the loop ends by itself, soon, and needs no deadline check;
+ *   the streams   accesses whose range is known before it, see streams.ts;
+ *
  *   the writes    the range of all that it writes to the home at pointers whose range is known, so that it can be marked before.
  */
 import type { Operand, Ranges } from './ranges.ts';
+import { Streams } from './streams.ts';
 
 /** Turns of a loop by instructions of the module in it: the verifier lets a loop do 16 times as much. */
 const WORK_MAX = 8192;
@@ -31,6 +34,7 @@ export interface LoopFact {
   /** The range of what is written, or -1. */
   writeLow: number;
   writeHigh: number;
+  readonly streams: Streams;
   /** Something else is marked by constants: the verifier keeps one such range. */
   hasOtherMarks: boolean;
 }
@@ -43,7 +47,7 @@ export class LoopFacts {
   }
 
   /** A loop without loops and calls in it. */
-  add(at: number, end: number): LoopFact {
+  add(at: number, end: number, isSet: (local: number) => boolean): LoopFact {
     const fact: LoopFact = {
       at,
       end,
@@ -53,10 +57,24 @@ export class LoopFacts {
       hasWayOut: false,
       writeLow: -1,
       writeHigh: -1,
+      streams: new Streams(at, end, isSet),
       hasOtherMarks: false,
     };
     this.#facts.set(at, fact);
     return fact;
+  }
+
+  /** The streams of the loop that begins at an instruction, if it is to be copied for them. */
+  streamsOf(loop: number): Streams | undefined {
+    const streams = this.#facts.get(loop)?.streams;
+    return streams?.isOfUse ? streams : undefined;
+  }
+
+  /** Most windows of a loop that is copied. */
+  get windowsMax(): number {
+    let most = 0;
+    for (const { streams } of this.#facts.values()) if (streams.isOfUse) most = Math.max(most, streams.windows.length);
+    return most;
   }
 
   /** The local that counts the turns of the loop that begins at an instruction, or -1: it needs a deadline check. */

@@ -1,7 +1,7 @@
 /** Where the parts of a module are after the guard: types, globals, added functions. Function indices stay. */
 import { PAGE_SIZE } from '../../core/layout.ts';
 import { emitCheck, emitLookUp, emitRefuse } from './access.ts';
-import { emitCopy, emitEnd, emitFill, emitGrow, emitInitSegment, emitRange } from './bulk.ts';
+import { emitCopy, emitEnd, emitFill, emitFind, emitGrow, emitInitSegment, emitRange } from './bulk.ts';
 import { emitInterrupted } from './deadline.ts';
 import { type Emitter, NEED_ENTRY, NEED_GRANULE, NEED_POINTER } from './emit.ts';
 import { malformed } from './errors.ts';
@@ -109,6 +109,8 @@ function addedFunctions(segmentCount: number, segmentFlags: number, layout: Home
     { name: 'jord:memory.fill', type: VOID_4, needs: 0, emit: emitFill },
     { name: 'jord:memory.grow', type: I32_2, needs: NEED_POINTER, emit: emitGrow },
     { name: 'jord:interrupted', type: VOID_1, needs: 0, emit: emitInterrupted },
+    { name: 'jord:find-read', type: I32_3, needs: NEED_POINTER, emit: (e) => emitFind(e, false) },
+    { name: 'jord:find-write', type: I32_3, needs: NEED_POINTER, emit: (e) => emitFind(e, true) },
   ];
   const segments = Array.from(
     { length: segmentCount },

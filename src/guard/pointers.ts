@@ -27,6 +27,7 @@ import {
   OP_GLOBAL_GET,
   OP_I32_ADD,
   OP_I32_EQZ,
+  OP_I32_GT_S,
   OP_I32_LOAD8_U,
   OP_I32_LOAD16_U,
   OP_I32_SHR_U,
@@ -417,7 +418,8 @@ export class Pointers {
       const calls = this.body.isCalledBetween(at, end);
       if (calls) this.#callsSoFar += 1;
       const isInnermost = !calls && !this.body.isLoopBetween(at, end) && !this.body.hasTryTable && !this.#isAlone;
-      this.#loop = isInnermost ? this.loops.add(at, end) : undefined;
+      const isSet = (local: number): boolean => this.body.isSetBetween(local, at, end);
+      this.#loop = isInnermost ? this.loops.add(at, end, isSet) : undefined;
       this.#loopDepth = this.#depth - 1;
     }
     this.#pushUnknown(parameters, at);
@@ -565,6 +567,20 @@ export class Pointers {
     const right = this.#operand(this.#right, this.#top + (operands[opcode] as number) - 1);
     const instead = this.#ranges.compute(opcode, value, left, right);
     if (instead !== opcode) this.instead[at] = instead;
+    else if (this.#loop !== undefined) this.#noteStream(this.#loop, opcode, at);
+  }
+
+  #noteStream({ streams }: LoopFact, opcode: number, at: number): void {
+    const [left, right] = [this.#left, this.#right];
+    if (opcode === OP_I32_ADD) {
+      const word = this.#top * OPERAND_WORDS;
+      const leftAt = this.#stack[word + OPERAND_AT] as number;
+      streams.noteSum(this.#words, at, left, leftAt, right, this.#stack[word + OPERAND_WORDS + OPERAND_AT] as number);
+      return;
+    }
+    const unsigned = this.#ranges.unsignedOfCounter(opcode, left, right);
+    const count = opcode === OP_I32_GT_S ? left : right;
+    if (unsigned !== 0 && count.value >= 0) streams.comparisons.set(at, { unsigned, count: count.constant });
   }
 
   /** The sum, or difference, of the operands that were just taken. */
@@ -734,6 +750,9 @@ export class Pointers {
     this.#addSite(from, local, value, group, left, at, isLate);
     if (!needsNothing) this.#kin.note(value, group, isLate || from === FROM_ACCESS ? at : left);
     if (isHome) this.sites.setHome(this.sites.count - 1, this.#loop?.at ?? -1);
+    if (!isHome && isNear && this.#loop !== undefined) {
+      this.#loop.streams.noteAccess(this.#words, this.#ranges, left, at, offset + access.sizeBytes, access.write);
+    }
     if (access.write && this.#loop !== undefined) this.#noteWrite(this.#loop, isHome, pointer, access, offset);
   }
 

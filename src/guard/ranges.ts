@@ -32,7 +32,7 @@ import { grown, int32, uint8 } from './tables.ts';
 const U32_MAX = 0xffff_ffff;
 const I32_MAX = 0x7fff_ffff;
 
-/** A value, by its number, or a constant, where `value` is negative. */
+/** A constant, where `value` is negative; or a value, by its number, and the local that it was read from, or -1. */
 export interface Operand {
   value: number;
   constant: number;
@@ -47,7 +47,7 @@ const UNSIGNED: ReadonlyMap<number, number> = new Map([
 ]);
 
 // Words of a value: its range, and what it compares if it is a comparison.
-const WORDS = 9;
+const WORDS = 12;
 const LOW = 0;
 const HIGH = 1;
 const COMPARISON = 2;
@@ -58,9 +58,13 @@ const RIGHT_CONSTANT = 6;
 /** value = ROOT + STEP, a constant with a sign; its ROOT is itself if it is no sum. */
 const ROOT = 7;
 const STEP = 8;
+/** value = SCALED << SHIFT, or itself; and a local that holds what it is less than, or -1. */
+const SCALED = 9;
+const SHIFT = 10;
+const BOUND = 11;
 const NONE = -1;
 
-const TRAIL_WORDS = 3;
+const TRAIL_WORDS = 4;
 
 export class Ranges {
   #words = int32(WORDS * 1024);
@@ -84,6 +88,9 @@ export class Ranges {
     this.#words[word + COMPARISON] = NONE;
     this.#words[word + ROOT] = value;
     this.#words[word + STEP] = 0;
+    this.#words[word + SCALED] = value;
+    this.#words[word + SHIFT] = 0;
+    this.#words[word + BOUND] = NONE;
     this.#isCounter[value] = 0;
   }
 
@@ -103,6 +110,17 @@ export class Ranges {
 
   stepOf(value: number): number {
     return this.#words[value * WORDS + STEP] as number;
+  }
+
+  /** A value is another one, shifted. */
+  scaledOf(value: number): { readonly value: number; readonly shift: number } {
+    const word = value * WORDS;
+    return { value: this.#words[word + SCALED] as number, shift: this.#words[word + SHIFT] as number };
+  }
+
+  /** A local that is known to hold more than the value is, without signs; or -1. */
+  boundOf(value: number): number {
+    return this.#words[value * WORDS + BOUND] as number;
   }
 
   low({ value, constant }: Operand): number {
@@ -133,7 +151,7 @@ export class Ranges {
         this.#setHigh(value, Math.min(this.high(left), this.high(right)));
         return opcode;
       case OP_I32_SHL:
-        if (right.value < 0) this.#scale(value, left, 2 ** (right.constant & 31));
+        if (right.value < 0) this.#scale(value, left, right.constant & 31);
         return opcode;
       case OP_I32_SHR_U: {
         const shift = right.constant & 31;
@@ -170,9 +188,20 @@ export class Ranges {
     if (low >= 0 && high <= U32_MAX) this.setRange(value, low, high);
   }
 
-  #scale(value: number, operand: Operand, factor: number): void {
+  #scale(value: number, operand: Operand, shift: number): void {
+    const factor = 2 ** shift;
+    if (operand.value >= 0) {
+      this.#words[value * WORDS + SCALED] = operand.value;
+      this.#words[value * WORDS + SHIFT] = shift;
+    }
     const high = this.high(operand) * factor;
     if (high < U32_MAX) this.setRange(value, this.low(operand) * factor, high);
+  }
+
+  /** The comparison without a sign that says the same of a counter, where what it is compared with is not negative; 0 if there is none. */
+  unsignedOfCounter(opcode: number, left: Operand, right: Operand): number {
+    const counter = opcode === OP_I32_LT_S ? left : opcode === OP_I32_GT_S ? right : undefined;
+    return counter !== undefined && this.isNotNegative(counter) ? (UNSIGNED.get(opcode) ?? 0) : 0;
   }
 
   #compare(opcode: number, value: number, left: Operand, right: Operand): number {
@@ -221,13 +250,29 @@ export class Ranges {
       case OP_I32_GE_U:
         this.#order(holds ? right : left, holds ? left : right, holds ? 0 : 1);
         return;
+      case OP_I32_LT_S:
+        // Of a counter. What it is less than is not negative then.
+        if (holds && this.isNotNegative(left)) this.#setBound(left, right);
+        return;
+      case OP_I32_GT_S:
+        if (holds && this.isNotNegative(right)) this.#setBound(right, left);
+        return;
       case OP_I32_EQ:
         if (holds) this.#narrow(left, this.low(right), this.high(right));
     }
   }
 
+  /** small < large. */
+  #setBound(small: Operand, large: Operand): void {
+    if (small.value < 0 || large.value < 0 || large.constant < 0) return;
+    const word = small.value * WORDS;
+    this.#save(small.value);
+    this.#words[word + BOUND] = large.constant;
+  }
+
   /** small + distance <= large. */
   #order(small: Operand, large: Operand, distance: number): void {
+    if (distance === 1) this.#setBound(small, large);
     this.#narrow(small, 0, this.high(large) - distance);
     this.#narrow(large, this.low(small) + distance, U32_MAX);
   }
@@ -238,13 +283,18 @@ export class Ranges {
     const most = Math.min(high, this.high(operand));
     // A path that is never taken says nothing.
     if (value < 0 || least > most) return;
+    this.#save(value);
+    this.setRange(value, least, most);
+  }
+
+  #save(value: number): void {
     const word = value * WORDS;
     this.#trail = grown(this.#trail, this.#trailTop + TRAIL_WORDS, int32);
     this.#trail[this.#trailTop] = value;
     this.#trail[this.#trailTop + 1] = this.#words[word + LOW] as number;
     this.#trail[this.#trailTop + 2] = this.#words[word + HIGH] as number;
+    this.#trail[this.#trailTop + 3] = this.#words[word + BOUND] as number;
     this.#trailTop += TRAIL_WORDS;
-    this.setRange(value, least, most);
   }
 
   /** A block, or a part of one, begins. */
@@ -260,6 +310,7 @@ export class Ranges {
       const trail = this.#trail;
       const value = trail[this.#trailTop] as number;
       this.setRange(value, trail[this.#trailTop + 1] as number, trail[this.#trailTop + 2] as number);
+      this.#words[value * WORDS + BOUND] = trail[this.#trailTop + 3] as number;
     }
   }
 }

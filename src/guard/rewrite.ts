@@ -28,9 +28,11 @@ import { ADDED_COPY, ADDED_FILL, ADDED_GROW, ADDED_INIT_SEGMENT } from './added.
 import type { HintWriter } from './branch-hints.ts';
 import { emitDrop } from './bulk.ts';
 import { emitCounter, emitEntryCheck, emitLateCheck, emitLoopCheck } from './deadline.ts';
-import { Emitter, NEED_POINTER, TEMPORARY_TYPES } from './emit.ts';
+import { BLOCK_EMPTY, Emitter, NEED_POINTER, TEMPORARY_TYPES } from './emit.ts';
 import { LIMITS, malformed, refusal, tooLarge, unsupported } from './errors.ts';
 import {
+  BLOCK_TYPE_EMPTY,
+  BLOCK_TYPE_VALUE,
   decodeExpression,
   type ExpressionContext,
   InstructionList,
@@ -40,7 +42,7 @@ import {
   WORDS,
 } from './instructions.ts';
 import { LateLoops } from './late-loops.ts';
-import { type Body, describeFunction, type Module } from './module.ts';
+import { type Body, type BranchHints, describeFunction, type Module } from './module.ts';
 import {
   type Access,
   accessOf,
@@ -103,6 +105,7 @@ import { constantGlobal, globalSlot, type Plan, twin } from './plan.ts';
 import { FROM_ACCESS, FROM_CONSTANT, FROM_LOCAL, FROM_STACK } from './pointer-sites.ts';
 import { Pointers } from './pointers.ts';
 import { Reader } from './reader.ts';
+import { emitSearch, type Streams } from './streams.ts';
 import { NO_VALUE, TranslatedPointers } from './translated.ts';
 import type { Alone, FunctionType, ValueType } from './types.ts';
 import { readValueType, valueTypeByte } from './value-types.ts';
@@ -221,6 +224,13 @@ export class FunctionRewriter {
   readonly #reader: Reader;
   #parameterCount = 0;
   #heldFirst = 0;
+  #windowFirst = 0;
+  /** The streams of the loop whose copy is emitted; the loop that is copied, or -1; and the locals that bound its windows. */
+  #streams: Streams | undefined;
+  #copied = -1;
+  #counts: ReadonlySet<number> = new Set();
+  /** The hint of the module that comes next. */
+  #hint = 0;
   /** Whether each access of the function at work is guarded by itself. */
   #isAlone = false;
   /** The function at work, for messages. */
@@ -267,8 +277,10 @@ export class FunctionRewriter {
     const { needs, hasCall } = this.#analyse();
     const held = this.#holdPointers(localCount);
     const holdsLimit = this.#pointers.sites.count > LIMIT_SITES_MIN;
-    this.#begin(parameters.length, locals, needs, held + (holdsLimit ? 1 : 0));
-    if (holdsLimit) this.#emitter.holdLimit(this.#heldFirst + held);
+    const windows = this.#plan.layout.addressMask === 0 ? this.#pointers.loops.windowsMax : 0;
+    this.#begin(parameters.length, locals, needs, held + windows + (holdsLimit ? 1 : 0));
+    this.#windowFirst = this.#heldFirst + held;
+    if (holdsLimit) this.#emitter.holdLimit(this.#windowFirst + windows);
     if (hasCall) emitEntryCheck(this.#emitter);
     this.#emit(body.start);
     this.#finish(index);
@@ -411,35 +423,45 @@ export class FunctionRewriter {
     return valueNeed(type);
   }
 
-  /** Instructions that stay as they are are copied in runs. */
   #emit(bodyStart: number): void {
-    const { words, count } = this.#list;
+    const { count } = this.#list;
+    this.#opened.length = 0;
+    this.#streams = undefined;
+    this.#hint = 0;
+    this.#translated.begin(JOINS_MIN + JOINS_PER_INSTRUCTION * count);
+    this.#emitRange(0, count, bodyStart);
+  }
+
+  /** Instructions from `first` to before `last`. Those that stay as they are are copied in runs. */
+  #emitRange(first: number, last: number, bodyStart: number): void {
+    const { words } = this.#list;
     const { bytes } = this.#module;
     const { leaves, bases, instead } = this.#pointers;
     const e = this.#emitter;
     const hints = this.#module.branchHints.get(this.#function);
-    let hint = 0;
-    this.#opened.length = 0;
-    this.#translated.begin(JOINS_MIN + JOINS_PER_INSTRUCTION * count);
-    let run = words[WORD_OFFSET] as number; // at is inside the list, and one more offset is behind it
-    for (let i = 0; i < count; i += 1) {
+    let run = words[first * WORDS + WORD_OFFSET] as number; // at is inside the list, and one more offset is behind it
+    for (let i = first; i < last; i += 1) {
       const at = i * WORDS;
       const opcode = words[at] as number;
       const action = actions[opcode] as number;
-      const site = leaves[i] as number;
-      if (action === COPY && site === 0 && bases[i] === 0 && instead[i] === 0) continue;
+      const site = this.#isStreamed(leaves[i] as number) ? 0 : (leaves[i] as number);
+      const unsigned = this.#streams === undefined ? 0 : this.#unsignedInCopy(i);
+      if (action === COPY && site === 0 && bases[i] === 0 && instead[i] === 0 && unsigned === 0) continue;
       const start = words[at + WORD_OFFSET] as number;
       e.out.slice(bytes, run, start);
       run = words[at + WORDS + WORD_OFFSET] as number;
       for (let rest = bases[i] as number; rest > 0; rest -= 1) e.get(e.base);
       if (site !== 0 && this.#emitSource(opcode, words[at + WORD_A] as number, site)) continue;
-      if (action === LOCAL) {
+      const streams = this.#streams;
+      const window = action === LOCAL ? streams?.gets.get(i) : undefined;
+      if (window !== undefined) e.get(this.#windowFirst + window);
+      else if (unsigned !== 0) e.op(unsigned);
+      else if (action === LOCAL) {
         const local = words[at + WORD_A] as number;
         e.out.indexed(opcode, this.#renumbered(local));
         if (opcode !== OP_LOCAL_GET) this.#translated.set(local);
       } else if (action === BRANCH) {
-        while (hints !== undefined && (hints.offsets[hint] ?? Infinity) < start - bodyStart) hint += 1;
-        if (hints?.offsets[hint] === start - bodyStart) e.hint(hints.values[hint] ?? 0);
+        if (hints !== undefined) this.#emitHint(hints, start - bodyStart);
         if (opcode === OP_IF) {
           run = start;
           this.#opened.push(i);
@@ -452,10 +474,18 @@ export class FunctionRewriter {
       } else if (action === LOOP) {
         const end = this.#pointers.body.ends[i] as number;
         const calls = this.#pointers.body.isCalledBetween(i, end);
+        const found = this.#streamsOf(i);
+        if (found !== undefined) {
+          this.#emitCopies(found, i, end, bodyStart);
+          i = end;
+          run = words[(end + 1) * WORDS + WORD_OFFSET] as number;
+          continue;
+        }
         this.#markBefore(i);
         const counter = this.#pointers.loops.counterOf(i);
         const isLate = counter < 0 && !this.#isAlone && this.#late.open(this.#list, i, end, calls, this.#opened.length);
         if (isLate) this.#late.emitOpen(bytes, start + 1, run);
+        else if (!calls) this.#late.openOther(this.#opened.length);
         e.out.slice(bytes, start, run);
         if (counter >= 0) emitCounter(e, this.#renumbered(counter));
         else if (isLate) emitLateCheck(e);
@@ -479,7 +509,67 @@ export class FunctionRewriter {
         this.#emitStackPointer(site);
       }
     }
-    e.out.slice(bytes, run, words[count * WORDS + WORD_OFFSET] as number);
+    e.out.slice(bytes, run, words[last * WORDS + WORD_OFFSET] as number);
+  }
+
+  #emitHint(hints: BranchHints, offset: number): void {
+    while ((hints.offsets[this.#hint] ?? Infinity) < offset) this.#hint += 1;
+    if (hints.offsets[this.#hint] === offset) this.#emitter.hint(hints.values[this.#hint] ?? 0);
+  }
+
+  // Loops that are copied, see streams.ts.
+
+  /** Whether an access is at a window, in the copy that is emitted. */
+  #isStreamed(site: number): boolean {
+    return site !== 0 && this.#streams?.accesses.has(this.#pointers.sites.accessAt(site)) === true;
+  }
+
+  /** What stands in the place of a comparison in the copy that is emitted, or 0. */
+  #unsignedInCopy(i: number): number {
+    const comparison = this.#streams?.comparisons.get(i);
+    return comparison !== undefined && this.#counts.has(comparison.count) ? comparison.unsigned : 0;
+  }
+
+  /** The streams of a loop that is to be copied, and has not been. */
+  #streamsOf(loop: number): Streams | undefined {
+    const type = this.#list.words[loop * WORDS + WORD_A] as number; // it is inside the list
+    const hasParameters = type !== BLOCK_TYPE_EMPTY && type !== BLOCK_TYPE_VALUE;
+    if (hasParameters || this.#copied === loop || this.#plan.layout.addressMask !== 0) return undefined;
+    return this.#pointers.loops.streamsOf(loop);
+  }
+
+  #emitCopies(streams: Streams, loop: number, end: number, bodyStart: number): void {
+    const e = this.#emitter;
+    const translated = this.#translated;
+    const at = loop * WORDS;
+    const { words } = this.#list;
+    const isChanged = (local: number): boolean => this.#pointers.body.isSetBetween(local, loop, end);
+    this.#copied = loop;
+    this.#counts = streams.counts;
+    e.op(OP_BLOCK);
+    e.out.slice(this.#module.bytes, (words[at + WORD_OFFSET] as number) + 1, words[at + WORDS + WORD_OFFSET] as number);
+    e.out.pair(OP_BLOCK, BLOCK_EMPTY);
+    translated.openBlock();
+    translated.openBlock();
+    emitSearch(e, streams, this.#windowFirst, (local) => this.#renumbered(local));
+    translated.branch(0);
+    const hint = this.#hint;
+    this.#streams = streams;
+    this.#late.setCopies(2);
+    this.#emitRange(loop, end + 1, bodyStart);
+    this.#streams = undefined;
+    this.#hint = hint;
+    e.out.pair(OP_BR, 1);
+    translated.branch(1);
+    translated.leave();
+    e.op(OP_END);
+    translated.close(isChanged);
+    this.#late.setCopies(1);
+    this.#emitRange(loop, end + 1, bodyStart);
+    this.#late.setCopies(0);
+    e.op(OP_END);
+    translated.close(isChanged);
+    this.#copied = -1;
   }
 
   #renumbered(local: number): number {
@@ -760,6 +850,11 @@ export class FunctionRewriter {
     const e = this.#emitter;
     const pointers = this.#pointers;
     const site = pointers.accesses[i] as number; // one for each instruction
+    if (this.#streams?.accesses.has(i)) {
+      e.memory(opcode, alignment, offset);
+      if (lane !== undefined) e.op(lane);
+      return;
+    }
     const from = site === 0 ? FROM_ACCESS : pointers.sites.from(site);
     if (from === FROM_ACCESS) {
       const isHome = site !== 0 && pointers.sites.isHome(site);

@@ -18,7 +18,7 @@ const DISTANCES = [4, 8, 16, 60, 1, 200, -4, -16];
 const CONSTANTS = [1024, 50_000, 100_000, ...PROGRAM_VMAS.map((start) => start + 1000)];
 const BOUNDS = [0, 1, 100, LIMIT, LIMIT - 1, 0x8000_0000, 0xffff_ffff];
 /** Where indices are added to: tables in the home. */
-const STARTS = [1000, 4096, LIMIT - 9000, 0];
+const STARTS = [8192, 20_000, LIMIT - 30_000];
 const LOADS = ['i32.load', 'i32.load8_u', 'i32.load16_s', 'i64.load', 'i64.load32_u'];
 const STORES = ['i32.store', 'i32.store8', 'i32.store16', 'i64.store', 'i64.store8'];
 
@@ -145,17 +145,23 @@ class Program {
     const counters = this.#labels.flatMap(({ counter }) => (counter === undefined ? [] : [counter]));
     const counter = `(local.get ${counters.length > 0 ? this.#of(counters) : '$n'})`;
     const start = this.#of(STARTS);
-    switch (this.#draw(6)) {
+    const scaled = `(i32.shl ${counter} (i32.const ${this.#of([2, 3, 0, 8])}))`;
+    switch (this.#draw(8)) {
       case 0:
-        return `(i32.add (i32.shl ${counter} (i32.const ${this.#of([2, 3, 0, 8])})) (i32.const ${start}))`;
+        return `(i32.add ${scaled} (i32.const ${start}))`;
       case 1:
-        return `(i32.and ${get} (i32.const ${this.#of([1020, 0xfffc])}))`;
+        return `(i32.add (i32.and ${get} (i32.const ${this.#of([1020, 0xfffc])})) (i32.const 8192))`;
       case 2:
         return `(i32.add (i32.load8_u offset=${start} ${counter}) (i32.const ${start}))`;
       case 3:
-        return `(i32.add (i32.and ${get} (i32.const 252)) (i32.shl ${counter} (i32.const 3)))`;
+        return `(i32.add (i32.add (i32.and ${get} (i32.const 252)) ${scaled}) (i32.const 8192))`;
       case 4:
-        return `(i32.shr_u ${get} (i32.const ${this.#of([20, 16])}))`;
+        return `(i32.add (i32.shr_u ${get} (i32.const ${this.#of([20, 16])})) (i32.const 8192))`;
+      // A pointer that the loop may not change, and what is added to it.
+      case 5:
+        return `(i32.add ${get} ${scaled})`;
+      case 6:
+        return `(i32.add (i32.add ${scaled} ${get}) (i32.const ${this.#of([0, 1, 2, 40])}))`;
       default:
         return `(local.tee ${this.#pointerLocal()} (i32.add ${counter} (i32.const ${start})))`;
     }
@@ -311,7 +317,8 @@ class Program {
   /** A loop that asks before each turn. */
   #testedFirst(label: string, counter: string): string {
     const compare = this.#of(['i32.lt_u', 'i32.lt_s', 'i32.le_s', 'i32.ne']);
-    const condition = `(${compare} (local.get ${counter}) (i32.const ${3 * this.#of([1, 4])}))`;
+    const bound = this.#of(['(i32.const 3)', '(i32.const 12)', '(local.get $count)']);
+    const condition = `(${compare} (local.get ${counter}) ${bound})`;
     const raised = `(i32.add (local.get ${counter}) (i32.const ${this.#of([1, 3])}))`;
     const body = this.#statements(4);
     // Somebody else may have raised it beyond where it would be equal.
@@ -456,8 +463,9 @@ export function programText(tape: readonly number[], features: Iterable<ProgramF
     (func $other (param $x i32) (result i32) (i32.mul (local.get $x) (i32.const 3)))
     (func $pair (param $x i32) (result i32 i32) (local.get $x) (i32.const 5))
     (func (export "run") (param $p i32) (param $q i32) (param $r i32) (param $n i32) (result i32)
-      (local $s i32) (local $c i32) (local $eight i32) ${counters}
+      (local $s i32) (local $c i32) (local $eight i32) (local $count i32) ${counters}
       (local.set $c (i32.const 3000)) (local.set $eight (i32.const 8))
+      (local.set $count (i32.add (i32.shl (local.get $n) (i32.const 1)) (i32.const 2)))
       ${body}
       (local.get $s)))`;
 }

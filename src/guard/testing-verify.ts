@@ -53,6 +53,8 @@ export const FUNCTIONS = {
   fill: functionNamed(open, 'jord:memory.fill'),
   grow: functionNamed(open, 'jord:memory.grow'),
   interrupted: functionNamed(open, 'jord:interrupted'),
+  findRead: functionNamed(open, 'jord:find-read'),
+  findWrite: functionNamed(open, 'jord:find-write'),
   initSegment: functionNamed(open, 'jord:memory.init 0'),
   init: functionNamed(open, 'jord:init'),
 } as const;

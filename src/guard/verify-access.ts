@@ -54,12 +54,15 @@ import {
   FLAG_WRITE,
   KIND_BASE,
   KIND_HOME,
+  KIND_PLACE,
   KIND_SECRET,
   KIND_SHIFTED,
   KIND_TRANSLATED,
+  KIND_WINDOW,
   VALUE_ZERO,
   type Values,
 } from './verify-values.ts';
+import type { Windows } from './verify-windows.ts';
 
 /** Bytes that one mark covers, from the byte on that it was made for. */
 export const MARKED_BYTES = 1 + RESTORED_BEHIND;
@@ -75,14 +78,16 @@ export interface ProofAccess {
 export class AccessProof {
   readonly #values: Values;
   readonly #translations: Translations;
+  readonly #windows: Windows;
   readonly #layout: HomeLayout;
   readonly #homeEnd: number;
   /** Indices of the home that can be marked are below this. */
   readonly mapEnd: number;
   readonly #fact: Fact = { from: 0, size: 0, condition: 0, bound: 0, epoch: 0 };
 
-  constructor(values: Values, translations: Translations, layout: HomeLayout) {
+  constructor(values: Values, translations: Translations, windows: Windows, layout: HomeLayout) {
     this.#values = values;
+    this.#windows = windows;
     this.#translations = translations;
     this.#layout = layout;
     this.#homeEnd = layout.headerSize + layout.memoryLimit + RED_ZONE;
@@ -95,9 +100,19 @@ export class AccessProof {
     const kind = values.kinds[address] as number; // values are inside the table
     if (kind === KIND_TRANSLATED) return this.#missingTranslated(values.a[address] as number, access);
     if (kind === KIND_HOME) return this.#missingHome(values.a[address] as number, values.b[address] as number, access);
+    if (kind === KIND_WINDOW) return this.#missingInWindow(address, VALUE_ZERO, access);
+    if (kind === KIND_PLACE) {
+      return this.#missingInWindow(values.a[address] as number, values.b[address] as number, access);
+    }
     if (kind === KIND_BASE) return this.#missingHome(VALUE_ZERO, 0, access);
     if (kind >= KIND_SECRET) return 'an access at what is no address of the function';
     return this.#missingCheck(address, 0, access, 0, 0);
+  }
+
+  /** Of an access at a window, if it has been found, + y. */
+  #missingInWindow(window: number, y: number, access: ProofAccess): string | undefined {
+    if (this.#values.low(window) === 0) return 'an access to a range that may not have been found';
+    return this.#windows.missing(this.#values.a[window] as number, y, access);
   }
 
   /** Of an access at base + value + constant. */

@@ -15,12 +15,16 @@ import {
   KIND_LESS,
   KIND_LESS_OR_EQUAL,
   KIND_MASKED,
+  KIND_NO_WINDOW,
   KIND_NOT_EQUAL,
   KIND_OPAQUE,
   KIND_OR,
+  KIND_PLACE,
+  KIND_SCALED,
   KIND_SECRET,
   KIND_SHIFTED,
   KIND_TRANSLATED,
+  KIND_WINDOW,
   U32_MAX,
   VALUE_ANY,
   VALUE_ZERO,
@@ -86,6 +90,13 @@ export class Arithmetic {
       case KIND_HOME:
       case KIND_TRANSLATED:
         return kindY === KIND_CONSTANT ? this.#move(x, values.a[y] as number) : REFUSED;
+      case KIND_WINDOW:
+        return kindY < KIND_SECRET && y !== VALUE_ANY ? values.make(KIND_PLACE, x, y) : REFUSED;
+      case KIND_PLACE: {
+        if (kindY !== KIND_CONSTANT) return REFUSED;
+        const moved = values.sum(values.b[x] as number, values.a[y] as number);
+        return values.make(KIND_PLACE, values.a[x] as number, moved);
+      }
       default:
         return REFUSED;
     }
@@ -141,6 +152,7 @@ export class Arithmetic {
   }
 
   isZero(x: number): number {
+    if (this.#values.kinds[x] === KIND_WINDOW) return this.#values.make(KIND_NO_WINDOW, x, 0);
     if (this.#values.isSecret(x)) return REFUSED;
     return x === VALUE_ANY ? VALUE_ANY : this.#values.make(KIND_IS_ZERO, x, 0);
   }
@@ -148,10 +160,11 @@ export class Arithmetic {
   shiftLeft(x: number, y: number): number {
     const values = this.#values;
     if (values.isSecret(x) || values.isSecret(y)) return REFUSED;
-    if (values.kinds[y] !== KIND_CONSTANT || !values.hasRange(x)) return VALUE_ANY;
+    if (values.kinds[y] !== KIND_CONSTANT || x === VALUE_ANY) return VALUE_ANY;
     const shift = (values.a[y] as number) & 31;
     const high = values.high(x) * 2 ** shift;
-    return high < U32_MAX ? this.#inRange(values.low(x) * 2 ** shift, high) : VALUE_ANY;
+    if (high >= U32_MAX) return values.make(KIND_SCALED, x, shift);
+    return values.ranged(KIND_SCALED, x, shift, values.low(x) * 2 ** shift, high);
   }
 
   shiftRight(x: number, y: number): number {
@@ -194,6 +207,9 @@ export class Arithmetic {
     switch (kind) {
       case KIND_IS_ZERO:
         return this.#learn(a, !isTrue, depth - 1);
+      case KIND_NO_WINDOW:
+        // The address 0 stands for none. As long as it is 1 at least, it is there.
+        return isTrue ? values.narrow(a, 0, 0) : values.narrow(a, 1, U32_MAX);
       case KIND_AND:
         return !isTrue || (this.#learn(a, true, depth - 1) && this.#learn(b, true, depth - 1));
       case KIND_OR:
@@ -210,6 +226,7 @@ export class Arithmetic {
       const distance = isTrue === (kind === KIND_LESS) ? 1 : 0;
       const small = isTrue ? a : b;
       const large = isTrue ? b : a;
+      if (distance === 1) values.setBound(small, large);
       return (
         values.narrow(small, 0, (values.hasRange(large) ? values.high(large) : U32_MAX) - distance) &&
         (values.kinds[large] === KIND_CONSTANT || values.narrow(large, values.low(small) + distance, U32_MAX))

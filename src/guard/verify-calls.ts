@@ -6,6 +6,8 @@ import {
   CHECK_WRITE,
   COPY,
   FILL,
+  FIND_READ,
+  FIND_WRITE,
   GROW,
   INIT_SEGMENT_FIRST,
   REFUSE,
@@ -13,7 +15,7 @@ import {
 } from './verify-canonical.ts';
 import { CHECKED_ENTRY } from './verify-flow.ts';
 import type { WalkState } from './verify-state.ts';
-import { KIND_CONSTANT, KIND_OPAQUE, VALUE_ANY, VALUE_BASE } from './verify-values.ts';
+import { KIND_CONSTANT, KIND_OPAQUE, KIND_WINDOW, VALUE_ANY, VALUE_BASE } from './verify-values.ts';
 
 export class Calls {
   readonly #state: WalkState;
@@ -65,8 +67,23 @@ export class Calls {
     this.#state.popOwn(parameters - 1, 'a parameter');
   }
 
+  /** A search for a range that may be read, or written: what it returns is a window of that size. */
+  #find(write: boolean, type: number): void {
+    const { stack, top } = this.#state.flow;
+    const size = stack[top - 2] ?? VALUE_ANY;
+    this.#passParameters(type);
+    if (this.#state.context.layout.addressMask !== 0) throw this.#state.refuse('a search where addresses are masked');
+    const window = this.#state.windows.make(size, write, this.#state.flow.epoch);
+    if (window < 0) throw this.#state.refuse('a search for a range of a size that is not known');
+    this.#state.flow.push(this.#state.values.make(KIND_WINDOW, window, 0));
+  }
+
   /** The checks, whose e and size say what is known behind them, and those that take any parameters. */
   #callAdded(place: number, type: number): void {
+    if (place === FIND_READ || place === FIND_WRITE) {
+      this.#find(place === FIND_WRITE, type);
+      return;
+    }
     const isCheck = place === CHECK_READ || place === CHECK_WRITE;
     const isSegment = place >= INIT_SEGMENT_FIRST && place < INIT_SEGMENT_FIRST + this.#state.context.segmentCount;
     if (!isCheck && !isSegment && ![REFUSE, COPY, FILL, GROW].includes(place))

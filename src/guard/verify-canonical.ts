@@ -80,8 +80,10 @@ export const COPY = 9;
 export const FILL = 10;
 export const GROW = 11;
 export const INTERRUPTED = 12;
+export const FIND_READ = 13;
+export const FIND_WRITE = 14;
 /** One for each data segment, then `jord:init`. */
-export const INIT_SEGMENT_FIRST = 13;
+export const INIT_SEGMENT_FIRST = 15;
 
 const end = (write: boolean): number => (write ? VTE_WRITE_END : VTE_READ_END);
 const lastStart = (write: boolean): number => (write ? HOME_LAST_WRITE_START : HOME_LAST_READ_START);
@@ -343,15 +345,10 @@ function checkFunctions(isMasked: boolean): readonly CanonicalFunction[] {
 const CHECK_FUNCTIONS = checkFunctions(false);
 const MASKED_CHECK_FUNCTIONS = checkFunctions(true);
 
-/**
- * (a, n, base) → where [a, a + n) is in the address space. Returns only if that is wholly in the home and, for writing, all
- * its chunks are marked; or wholly in one VMA that may be read, or written.
- */
-function range(write: boolean, { memoryLimit, headerSize, chunkShift, mapOffset }: HomeLayout): CanonicalFunction {
-  const endFunction = write ? '$writable-end' : '$readable-end';
-  const faultHere = fault(FAULT_ACCESS, 0, `i32.const ${ACCESS_BULK | (write ? ACCESS_WRITE : 0)}`);
+/** Marks the chunks of [a, a + n), n in local 1, if it is not 0. */
+function markChunks({ chunkShift, mapOffset }: HomeLayout): string {
   const chunk = (address: string): string => `${address}; i32.const ${chunkShift}; i32.shr_u`;
-  const mark = `
+  return `
     local.get 1
     if
       local.get base; i32.const ${mapOffset}; i32.add; ${chunk('local.get 0')}; i32.add
@@ -360,6 +357,46 @@ function range(write: boolean, { memoryLimit, headerSize, chunkShift, mapOffset 
       i32.const 1; i32.add
       memory.fill 0
     end`;
+}
+
+/**
+ * (a, n, base) → where [a, a + n) is in the address space: all of it in the home, and all its chunks marked if it is for writing; or all
+ * of it in one VMA that may be read, or written. 0 if it is neither, or, for writing, in the home and longer than 64 KiB. An address is
+ * never 0: in the home it is behind base, and in a VMA 2^31 at least.
+ */
+function find(write: boolean, layout: HomeLayout): CanonicalFunction {
+  const { memoryLimit, headerSize } = layout;
+  return added(
+    `jord:find-${write ? 'write' : 'read'}`,
+    3,
+    [I32],
+    ['i32'],
+    `local.get 0; i32.const ${memoryLimit}; i32.le_u
+     local.get 1; i32.const ${memoryLimit}; local.get 0; i32.sub; i32.le_u
+     i32.and
+     ${write ? 'local.get 1; i32.const 65536; i32.le_u; i32.and' : ''}
+     if i32
+       ${write ? markChunks(layout) : ''}
+       local.get base; local.get 0; i32.add; i32.const ${headerSize}; i32.add
+     else
+       local.get 0; local.get base; call ${write ? '$writable-end' : '$readable-end'}; local.set 3
+       local.get 0; i32.const 0
+       local.get 0; local.get 3; i32.le_u
+       local.get 1; local.get 3; local.get 0; i32.sub; i32.le_u
+       i32.and
+       select
+     end`,
+  );
+}
+
+/**
+ * (a, n, base) → where [a, a + n) is in the address space. Returns only if that is wholly in the home and, for writing, all
+ * its chunks are marked; or wholly in one VMA that may be read, or written.
+ */
+function range(write: boolean, layout: HomeLayout): CanonicalFunction {
+  const { memoryLimit, headerSize } = layout;
+  const endFunction = write ? '$writable-end' : '$readable-end';
+  const faultHere = fault(FAULT_ACCESS, 0, `i32.const ${ACCESS_BULK | (write ? ACCESS_WRITE : 0)}`);
   return added(
     `jord:${write ? 'write' : 'read'}-range`,
     3,
@@ -369,7 +406,7 @@ function range(write: boolean, { memoryLimit, headerSize, chunkShift, mapOffset 
      local.get 1; i32.const ${memoryLimit}; local.get 0; i32.sub; i32.le_u
      i32.and
      if i32
-       ${write ? mark : ''}
+       ${write ? markChunks(layout) : ''}
        local.get base; local.get 0; i32.add; i32.const ${headerSize}; i32.add
      else
        local.get 0; local.get base; call ${endFunction}; local.set 3
@@ -472,6 +509,8 @@ export function canonicalFunctions(layout: HomeLayout): readonly CanonicalFuncti
     FILL_FUNCTION,
     grow(layout),
     INTERRUPTED_FUNCTION,
+    find(false, layout),
+    find(true, layout),
   ];
 }
 

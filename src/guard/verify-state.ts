@@ -7,7 +7,8 @@ import { Arithmetic, REFUSED } from './verify-arithmetic.ts';
 import { type Canonical, standsAt } from './verify-canonical.ts';
 import { Flow } from './verify-flow.ts';
 import { Translations } from './verify-translations.ts';
-import { KIND_OPAQUE, VALUE_ANY, Values } from './verify-values.ts';
+import { KIND_NO_WINDOW, KIND_OPAQUE, VALUE_ANY, Values } from './verify-values.ts';
+import { Windows } from './verify-windows.ts';
 
 /** What the walk must know of the module. */
 export interface FunctionContext {
@@ -32,6 +33,7 @@ export class WalkState {
   readonly list = new InstructionList();
   readonly values = new Values();
   readonly translations: Translations;
+  readonly windows: Windows;
   readonly flow: Flow;
   readonly proof: AccessProof;
   readonly arithmetic: Arithmetic;
@@ -52,7 +54,8 @@ export class WalkState {
     };
     this.translations = new Translations(this.values, context.layout.addressMask !== 0);
     this.flow = new Flow(this.values, this.translations, onTooMuch);
-    this.proof = new AccessProof(this.values, this.translations, context.layout);
+    this.windows = new Windows(this.values);
+    this.proof = new AccessProof(this.values, this.translations, this.windows, context.layout);
     this.arithmetic = new Arithmetic(this.values, this.translations, context.layout.addressMask);
   }
 
@@ -64,6 +67,7 @@ export class WalkState {
     this.localCount = localCount;
     this.values.begin(localCount, base);
     this.translations.begin();
+    this.windows.begin();
   }
 
   refuse(reason: string): Error {
@@ -93,7 +97,9 @@ export class WalkState {
   /** What the function branches on it learns. */
   popCondition(): number {
     const condition = this.pop();
-    if (this.values.isSecret(condition)) throw this.refuse("a branch on something that is not the function's to know");
+    // Whether a search has found what it looked for is the function's to know, as whether its own accesses are allowed is.
+    if (this.values.isSecret(condition) && this.values.kinds[condition] !== KIND_NO_WINDOW)
+      throw this.refuse("a branch on something that is not the function's to know");
     return condition;
   }
 

@@ -44,6 +44,8 @@ export const KIND_EQUAL = 9;
 export const KIND_NOT_EQUAL = 10;
 /** a & the layout's mask, where a was known to be no larger than that: the same number. */
 export const KIND_MASKED = 11;
+/** a << b, b a constant. */
+export const KIND_SCALED = 12;
 /** Secret ones from here on. */
 export const KIND_SECRET = 16;
 export const KIND_BASE = 16;
@@ -52,6 +54,12 @@ const KIND_POISON = 17;
 export const KIND_HOME = 18;
 /** An address in the home or in a VMA, as translation a says. */
 export const KIND_TRANSLATED = 19;
+/** What a search has found, or 0: window a. Where its low end is known to be 1, it has been found. */
+export const KIND_WINDOW = 20;
+/** Whether the window that value a is has not been found. */
+export const KIND_NO_WINDOW = 21;
+/** The window that value a is + b, a value of the function, modulo 2^32. */
+export const KIND_PLACE = 22;
 export const U32_MAX = 0xffff_ffff;
 
 // Flags of values: which facts there are.
@@ -85,6 +93,7 @@ const TRAIL_LOCAL = 0;
 const TRAIL_RANGE = 1;
 /** With the flag of the fact above. */
 const TRAIL_FACT = 2;
+const TRAIL_BOUND = 3;
 const TRAIL_FLAG_SHIFT = 8;
 
 // Of a local: it was written or read, ever held a secret, was read when it was VALUE_MIXED.
@@ -108,6 +117,8 @@ export class Values {
   flags = new Uint8Array(1024);
   #lows = new Uint32Array(1024);
   #highs = new Uint32Array(1024);
+  /** A value that it is less than, 0 for none. */
+  #bounds = new Int32Array(1024);
   /** Record of each value that has one. */
   #records = new Int32Array(1024);
   #count = VALUE_FIRST;
@@ -180,6 +191,7 @@ export class Values {
     this.a[value] = a;
     this.b[value] = b;
     this.flags[value] = 0;
+    this.#bounds[value] = 0;
     return value;
   }
 
@@ -192,6 +204,7 @@ export class Values {
     this.#lows = grown(this.#lows, new Uint32Array(size));
     this.#highs = grown(this.#highs, new Uint32Array(size));
     this.#records = grown(this.#records, new Int32Array(size));
+    this.#bounds = grown(this.#bounds, new Int32Array(size));
   }
 
   isSecret(value: number): boolean {
@@ -295,6 +308,23 @@ export class Values {
     this.#lows[value] = Math.max(low, oldLow);
     this.#highs[value] = Math.min(high, oldHigh);
     return true;
+  }
+
+  /** Whether the same number means the same value. */
+  hasIdentity(value: number): boolean {
+    return value >= VALUE_FIRST && !this.isSecret(value);
+  }
+
+  /** A value that this one is less than, unsigned, on this path; 0 when none is known. */
+  boundOf(value: number): number {
+    return this.#bounds[value] as number;
+  }
+
+  setBound(value: number, bound: number): void {
+    if (!this.hasIdentity(value) || !this.hasIdentity(bound)) return;
+    const at = this.#save(TRAIL_BOUND, value);
+    this.#trail[at + 2] = this.#bounds[value] as number;
+    this.#bounds[value] = bound;
   }
 
   // Checks and marks of roots.
@@ -411,6 +441,10 @@ export class Values {
       if (what === TRAIL_LOCAL) {
         this.locals[index] = old;
         this.#saved[index] = trail[at + 3] as number;
+        continue;
+      }
+      if (what === TRAIL_BOUND) {
+        this.#bounds[index] = old;
         continue;
       }
       this.flags[index] = old;
