@@ -8,7 +8,7 @@
  */
 import { parseArgs } from 'node:util';
 import { accessSubjects, Campaign, report } from '../test/mutation/campaign.ts';
-import { controlSubject, maskedSubject, sharingSubject } from '../test/mutation/subjects.ts';
+import { controlSubject, loopsSubject, maskedSubject, sharingSubject } from '../test/mutation/subjects.ts';
 
 const { values } = parseArgs({
   options: {
@@ -30,6 +30,7 @@ try {
   for (let round = 0; performance.now() < endMs; round += 1) {
     campaign.run(controlSubject());
     campaign.run(sharingSubject());
+    campaign.run(loopsSubject());
     campaign.run(maskedSubject());
     for (const subject of accessSubjects(seed + round)) {
       if (performance.now() >= endMs) break;

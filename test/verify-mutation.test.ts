@@ -11,7 +11,7 @@ import { assembleBody, withBody } from '../src/guard/testing-edit.ts';
 import { callCheck, checkVma, ENTRY_CHECK, FUNCTIONS, mark, SUBJECT, translate } from '../src/guard/testing-verify.ts';
 import { accessSubjects, Campaign, report } from './mutation/campaign.ts';
 import { harmOf, type OracleCall } from './mutation/oracle.ts';
-import { controlSubject, maskedSubject, sharingSubject } from './mutation/subjects.ts';
+import { controlSubject, loopsSubject, maskedSubject, sharingSubject } from './mutation/subjects.ts';
 import { World } from './mutation/world.ts';
 
 const SEED = 20_261_128;
@@ -29,6 +29,7 @@ describe('mutants', () => {
     }
     campaign.run(controlSubject());
     campaign.run(sharingSubject());
+    campaign.run(loopsSubject());
     campaign.run(maskedSubject());
     const { byKind, holes } = campaign.result;
     context.diagnostic(report(campaign.result));

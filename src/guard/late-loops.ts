@@ -112,9 +112,17 @@ export class LateLoops {
     e.op(OP_END);
   }
 
+  /** What a label of the module is for who knows of copies, but not of late loops. */
+  labelInCopy(label: number, depth: number): number {
+    return this.#isOutside(label, depth) ? label + this.#copies : label;
+  }
+
+  #isOutside(label: number, depth: number): boolean {
+    return this.#depth !== NONE && depth - 1 - label < this.#depth;
+  }
+
   /** What a label of the module is now, inside of `depth` blocks of the module. */
   label(label: number, depth: number): number {
-    const isOutside = this.#depth !== NONE && depth - 1 - label < this.#depth;
-    return isOutside ? label + this.#around : label;
+    return this.#isOutside(label, depth) ? label + this.#around : label;
   }
 }

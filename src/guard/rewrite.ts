@@ -469,7 +469,7 @@ export class FunctionRewriter {
         } else {
           const label = words[at + WORD_A] as number;
           e.out.indexed(OP_BR_IF, this.#late.label(label, this.#opened.length));
-          this.#translated.branch(label);
+          this.#branch(label);
         }
       } else if (action === LOOP) {
         const end = this.#pointers.body.ends[i] as number;
@@ -609,7 +609,7 @@ export class FunctionRewriter {
         return next;
       }
       case OP_BR:
-        translated.branch(a);
+        this.#branch(a);
         translated.leave();
         this.#emitter.out.indexed(OP_BR, this.#late.label(a, this.#opened.length));
         return next;
@@ -622,6 +622,11 @@ export class FunctionRewriter {
     return start;
   }
 
+  /** The path that is followed goes to a label of the module. */
+  #branch(label: number): void {
+    this.#translated.branch(this.#late.labelInCopy(label, this.#opened.length));
+  }
+
   #branchTable(start: number): void {
     const reader = this.#reader;
     const { out } = this.#emitter;
@@ -631,7 +636,7 @@ export class FunctionRewriter {
     out.u32(count);
     for (let rest = count + 1; rest > 0; rest -= 1) {
       const label = reader.u32();
-      this.#translated.branch(label);
+      this.#branch(label);
       out.u32(this.#late.label(label, this.#opened.length));
     }
   }

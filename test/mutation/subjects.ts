@@ -212,6 +212,45 @@ const SHARING = `(module
     (i64.store offset=8 (local.get $f) (i64.const 3))
     (i32.load offset=56 (local.get $f))))`;
 
+/** Loops of which something is known before: ranges, how often they turn, what they write. */
+const LOOPS = `(module
+  (memory 1 1)
+  (type $two (func (param i32 i32) (result i32)))
+  (func $stream (export "stream") (type $two) (local $i i32)
+    (loop $l (if (i32.lt_u (local.get $i) (local.get 1)) (then
+      (i32.store (i32.add (local.get 0) (i32.shl (local.get $i) (i32.const 2)))
+        (i32.xor (i32.load8_u offset=3 (i32.add (i32.shl (local.get $i) (i32.const 2)) (local.get 0))) (i32.const 90)))
+      (local.set $i (i32.add (local.get $i) (i32.const 1))) (br $l))))
+    (local.get $i))
+  (func $sum (export "sum") (type $two) (local $i i32) (local $s i32)
+    (loop $l (result i32)
+      (if (result i32) (i32.lt_s (local.get $i) (local.get 1))
+        (then
+          (local.set $s (i32.add (local.get $s) (i32.load8_u (i32.add (local.get 0) (local.get $i)))))
+          (local.set $i (i32.add (local.get $i) (i32.const 1))) (br $l))
+        (else (local.get $s)))))
+  (func $block (export "block") (type $two) (local $i i32) (local $s i32)
+    (loop $l (if (i32.lt_u (local.get $i) (i32.const 8)) (then
+      (local.set $s (i32.add (local.get $s) (i32.load offset=4 (i32.add (local.get 0) (i32.shl (local.get $i) (i32.const 2))))))
+      (local.set $i (i32.add (local.get $i) (i32.const 1))) (br $l))))
+    (local.get $s))
+  (func $table (export "table") (type $two) (local $i i32)
+    (loop $l (if (i32.lt_s (local.get $i) (i32.const 20)) (then
+      (i32.store8 (i32.add (local.get $i) (i32.const 1000)) (i32.add (local.get 1) (local.get $i)))
+      (local.set $i (i32.add (local.get $i) (i32.const 2))) (br $l))))
+    (i32.load8_u offset=1000 (i32.and (local.get 1) (i32.const 31))))
+  (func $late (export "late") (type $two) (local $s i32)
+    (loop $l
+      (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+      (local.set $s (i32.add (local.get $s) (i32.load8_u (i32.load8_u (local.get 0)))))
+      (br_if $l (i32.and (local.tee 1 (i32.sub (local.get 1) (i32.const 1))) (i32.const 3))))
+    (local.get $s)))`;
+
+/** A module of such loops. */
+export function loopsSubject(): Subject {
+  return programSubject('loops', LOOPS, false);
+}
+
 /** A module in which translations are shared. */
 export function sharingSubject(): Subject {
   return programSubject('sharing', SHARING, true);
@@ -224,7 +263,7 @@ export function maskedSubject(): Subject {
 
 const CONTROL_PARAMETERS_MAX = 24;
 
-const COUNTERS: Readonly<Record<string, number>> = { loop: 0, nested: 4, recurse: 8, tail: 12 };
+const COUNTERS: Readonly<Record<string, number>> = { loop: 0, late: 0, nested: 4, recurse: 8, tail: 12 };
 
 /** A module with everything but single accesses. */
 export function controlSubject(): Subject {
@@ -273,6 +312,7 @@ function programSubject(subject: string, source: string, isStraight: boolean, ma
 }
 
 function numbersFor(name: string): number[] {
+  if (['stream', 'sum'].includes(name)) return [0, 3, 40, -1];
   if (name === 'bulk') return [0, 1, 40, 70_000];
   return name === 'indirect' ? [0, 1, 2, 3, 5] : [0, 3];
 }
