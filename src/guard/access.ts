@@ -66,6 +66,13 @@
  * The stack. A pointer that was computed from the stack pointer has case 1 only: home, or a fault. After that its address is
  *     good for as long as the pointer is, whatever is called: where the home is does not change.
  *
+ * Known ranges. Where t < L (case 1) or t < L - o (case 2) whatever the path, as ranges.ts finds it, there is no question: a = B + t, as
+ *     in the home arm. Where t = x + c, c a constant, and nothing wraps, a = B + x and the offset is larger by c: the same a + d. What a loop
+ *     writes at such places, [f, e) with e <= L, can be marked before it, by jord:write-range.
+ *
+ * Windows. jord:find-read and jord:find-write leave where [t, t + n) is, A = B + H + t or A = t, or 0. Where it is not 0, A + y is
+ *     accessed at o where y + o + s <= n, as if t + y had been: streams.ts has when that is known.
+ *
  * Masks, where layout.addressMask = L - 1, L a power of two. In the home arm t < L, so t & (L - 1) = t. In case 2 t + o < L, and
  *     B + ((t + o) & (L - 1)) is accessed at H. In the VMA arm e is computed again from S and N, see `emitMasked`.
  *

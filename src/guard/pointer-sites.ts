@@ -17,7 +17,7 @@ export const FROM_CONSTANT = 3;
 export const FROM_ACCESS = 4;
 
 // Words of a site: an access, and the instruction that leaves its pointer.
-const SITE_WORDS = 8;
+const SITE_WORDS = 9;
 const FROM = 0;
 /** The local, or the constant. */
 const SOURCE = 1;
@@ -30,6 +30,8 @@ const LATE = 5;
 /** Whether the pointer is known to be where the home is, so that no check is needed. */
 const HOME = 6;
 const LOOP = 7;
+/** The instruction that leaves the pointer. */
+const LEFT = 8;
 
 // Words of a group.
 const GROUP_WORDS = 8;
@@ -86,6 +88,11 @@ export class PointerSites {
     return this.#sites[site * SITE_WORDS + ACCESS_AT] as number;
   }
 
+  /** The instruction that leaves the pointer. */
+  left(site: number): number {
+    return this.#sites[site * SITE_WORDS + LEFT] as number;
+  }
+
   isLate(site: number): boolean {
     return this.#sites[site * SITE_WORDS + LATE] === 1;
   }
@@ -131,7 +138,7 @@ export class PointerSites {
   }
 
   /** Returns the number of the new site. */
-  add(from: number, source: number, value: number, group: number, at: number, isLate: boolean): number {
+  add(from: number, source: number, value: number, group: number, left: number, at: number, isLate: boolean): number {
     const site = this.count;
     this.count = site + 1;
     this.#sites = grown(this.#sites, this.count * SITE_WORDS, int32);
@@ -141,6 +148,7 @@ export class PointerSites {
     sites[word + SOURCE] = source;
     sites[word + VALUE] = value;
     sites[word + ACCESS_AT] = at;
+    sites[word + LEFT] = left;
     sites[word + LATE] = isLate ? 1 : 0;
     sites[word + GROUP] = group;
     sites[word + HOME] = 0;

@@ -772,7 +772,7 @@ export class Pointers {
     at: number,
     isLate: boolean,
   ): void {
-    const site = this.sites.add(from, source, value, group, at, isLate);
+    const site = this.sites.add(from, source, value, group, left, at, isLate);
     if (from !== FROM_ACCESS) this.leaves[left] = site;
     this.accesses[at] = site;
   }

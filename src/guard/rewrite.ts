@@ -67,6 +67,8 @@ import {
   OP_F64_STORE,
   OP_GLOBAL_GET,
   OP_GLOBAL_SET,
+  OP_I32_ADD,
+  OP_I32_CONST,
   OP_I32_LOAD,
   OP_I32_STORE,
   OP_I64_LOAD,
@@ -448,6 +450,13 @@ export class FunctionRewriter {
       const unsigned = this.#streams === undefined ? 0 : this.#unsignedInCopy(i);
       if (action === COPY && site === 0 && bases[i] === 0 && instead[i] === 0 && unsigned === 0) continue;
       const start = words[at + WORD_OFFSET] as number;
+      if (site !== 0 && this.#isFolded(i, site)) {
+        e.out.slice(bytes, run, words[at - WORDS + WORD_OFFSET] as number);
+        run = words[at + WORDS + WORD_OFFSET] as number;
+        e.get(e.base);
+        e.op(OP_I32_ADD);
+        continue;
+      }
       e.out.slice(bytes, run, start);
       run = words[at + WORDS + WORD_OFFSET] as number;
       for (let rest = bases[i] as number; rest > 0; rest -= 1) e.get(e.base);
@@ -515,6 +524,24 @@ export class FunctionRewriter {
   #emitHint(hints: BranchHints, offset: number): void {
     while ((hints.offsets[this.#hint] ?? Infinity) < offset) this.#hint += 1;
     if (hints.offsets[this.#hint] === offset) this.#emitter.hint(hints.values[this.#hint] ?? 0);
+  }
+
+  /**
+   * Whether an instruction leaves x + constant, a pointer that is known to be in the home and needs no mark: then the constant goes into
+   * the offset of the access, and `base` is added to x. Nothing wraps, since x + constant is known to be small.
+   */
+  #isFolded(i: number, site: number): boolean {
+    const { sites, bases } = this.#pointers;
+    const { words } = this.#list;
+    const isSum =
+      words[i * WORDS] === OP_I32_ADD &&
+      words[(i - 1) * WORDS] === OP_I32_CONST &&
+      (words[(i - 1) * WORDS + WORD_A] as number) >= 0 &&
+      bases[i] === 0 &&
+      bases[i - 1] === 0;
+    if (!isSum || sites.from(site) !== FROM_STACK || !sites.isHome(site)) return false;
+    if (this.#plan.layout.addressMask !== 0) return false;
+    return !this.#accessOf(site).access.write || this.#isMarkedBefore(site);
   }
 
   // Loops that are copied, see streams.ts.
@@ -880,7 +907,10 @@ export class FunctionRewriter {
       emitConstantMark(e, constant + offset);
     }
     const folded = from === FROM_STACK ? foldedOffset(this.#plan.layout, access, offset) : 0;
-    emitAt(e, opcode, constant + offset - folded, alignment, lane);
+    const left = from === FROM_STACK ? pointers.sites.left(site) : 0;
+    const added =
+      left > 0 && this.#isFolded(left, site) ? (this.#list.words[(left - 1) * WORDS + WORD_A] as number) : 0;
+    emitAt(e, opcode, constant + added + offset - folded, alignment, lane);
   }
 
   /** `base` goes below the index into the table. */
