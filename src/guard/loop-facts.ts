@@ -4,8 +4,6 @@
  *   the counter   a local that each branch to the loop has set to what it was at the header plus a constant, where that is known to be
  *                 small: so the loop ends by itself, soon, and needs no deadline check;
  *   the streams   accesses whose range is known before it, see streams.ts;
- *
- *   the writes    the range of all that it writes to the home at pointers whose range is known, so that it can be marked before.
  */
 import type { Operand, Ranges } from './ranges.ts';
 import { Streams } from './streams.ts';
@@ -13,12 +11,11 @@ import { Streams } from './streams.ts';
 /** Turns of a loop by instructions of the module in it: the verifier lets a loop do 16 times as much. */
 const WORK_MAX = 8192;
 
+/** Most locals of a loop that are looked at. */
+const CANDIDATES_MAX = 8;
+
 /** A counter stays below it, and so does what it is raised by. */
 const COUNTED_MAX = 2 ** 30;
-
-/** Bytes that are marked before a loop; more only if all that ends the loop is its own condition. */
-const MARKED_BYTES_MAX = 4096;
-const MARKED_BYTES_SWEPT_MAX = 65_536;
 
 export interface LoopFact {
   /** Where it begins and ends. */
@@ -29,14 +26,7 @@ export interface LoopFact {
   /** How often the loop is gone through at most, by what is known of each candidate. */
   readonly turns: Map<number, number>;
   hasBranches: boolean;
-  /** A branch leads out of it. */
-  hasWayOut: boolean;
-  /** The range of what is written, or -1. */
-  writeLow: number;
-  writeHigh: number;
   readonly streams: Streams;
-  /** Something else is marked by constants: the verifier keeps one such range. */
-  hasOtherMarks: boolean;
 }
 
 export class LoopFacts {
@@ -54,11 +44,7 @@ export class LoopFacts {
       candidates: new Map(),
       turns: new Map(),
       hasBranches: false,
-      hasWayOut: false,
-      writeLow: -1,
-      writeHigh: -1,
       streams: new Streams(at, end, isSet),
-      hasOtherMarks: false,
     };
     this.#facts.set(at, fact);
     return fact;
@@ -86,15 +72,12 @@ export class LoopFacts {
     }
     return -1;
   }
+}
 
-  /** What is to be marked before the loop that begins at an instruction, as [low, high), or undefined. */
-  markedOf(loop: number): { readonly low: number; readonly high: number } | undefined {
-    const fact = this.#facts.get(loop);
-    if (fact === undefined || fact.writeHigh < 0 || fact.hasOtherMarks) return undefined;
-    const most = fact.hasWayOut ? MARKED_BYTES_MAX : MARKED_BYTES_SWEPT_MAX;
-    const { writeLow: low, writeHigh: high } = fact;
-    return high - low <= most ? { low, high } : undefined;
-  }
+/** A local was read that has had a value since the header of the loop. */
+export function noteHeader(fact: LoopFact | undefined, local: number, value: number): void {
+  if (fact === undefined || fact.candidates.has(local) || fact.candidates.size === CANDIDATES_MAX) return;
+  fact.candidates.set(local, value);
 }
 
 /** A branch to a loop: `now` says of a local what its value is there, as the value at the header plus a constant. */
@@ -115,10 +98,4 @@ export function noteBranch(
       fact.turns.set(local, (fact.turns.get(local) ?? 0) + Math.floor(last / step) + 2);
     } else fact.candidates.delete(local);
   }
-}
-
-/** Something is written at [low, high) of the home. */
-export function noteWrite(fact: LoopFact, low: number, high: number): void {
-  fact.writeLow = fact.writeHigh < 0 ? low : Math.min(fact.writeLow, low);
-  fact.writeHigh = Math.max(fact.writeHigh, high);
 }

@@ -101,7 +101,7 @@ export class PointerSites {
     return this.#sites[site * SITE_WORDS + HOME] === 1;
   }
 
-  /** Where the loop that the access is in begins, of which something is known, or -1; only for one that `isHome`. */
+  /** Where the innermost loop that the access is in begins, or -1; only for one that `isHome`. */
   loop(site: number): number {
     return this.#sites[site * SITE_WORDS + LOOP] as number;
   }

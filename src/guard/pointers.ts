@@ -13,7 +13,8 @@ import { BodyIndex } from './body-index.ts';
 import { Counters } from './counters.ts';
 import { BLOCK_TYPE_EMPTY, BLOCK_TYPE_VALUE, type InstructionList, WORD_A, WORDS } from './instructions.ts';
 import { Kin } from './kin.ts';
-import { type LoopFact, LoopFacts, noteBranch, noteWrite } from './loop-facts.ts';
+import { type LoopFact, LoopFacts, noteBranch, noteHeader } from './loop-facts.ts';
+import { MarkedRanges } from './marked-ranges.ts';
 import type { Module } from './module.ts';
 import {
   type Access,
@@ -113,6 +114,7 @@ export class Pointers {
   hasBase = uint8(1024);
   /** What is known of loops. */
   readonly loops = new LoopFacts();
+  readonly marked = new MarkedRanges();
   /** What is known of the innermost loop that is open, if there is nothing but blocks in it, and how deep it is. */
   #loop: LoopFact | undefined;
   #loopDepth = 0;
@@ -191,6 +193,7 @@ export class Pointers {
       this.#begin(words, count, localCount, resultCount);
       let at = 0;
       while (at < count) at = this.#step(words, at, count) + 1;
+      this.marked.finish();
     } while (this.#counters.hasFailed);
   }
 
@@ -213,6 +216,7 @@ export class Pointers {
     this.#bodyNumber += 1;
     this.#ranges.begin();
     this.loops.begin();
+    this.marked.begin();
     this.#loop = undefined;
     this.sites.begin();
     this.#top = 0;
@@ -326,10 +330,10 @@ export class Pointers {
       const value = this.#newerValue(before);
       this.#setLocal(local, value, this.#innermostPart(), at);
       this.#left.value = before;
-      const counts = this.#ranges.isNotNegative(this.#left) && this.#counters.mayCount(local, loop);
+      const counts = this.#ranges.isNotNegative(this.#left) && this.#counters.mayCount(local, loop, at);
       if (counts) this.#ranges.setCounter(value);
       const isAtHeader = this.#loop?.at === loop && this.#innermostPart() === this.#partOf(this.#loopDepth);
-      if (isAtHeader && !this.#loop?.candidates.has(local)) this.#loop?.candidates.set(local, value);
+      if (isAtHeader) noteHeader(this.#loop, local, value);
     }
     return locals[word + LOCAL_VALUE] as number;
   }
@@ -417,6 +421,7 @@ export class Pointers {
       const end = this.body.ends[at] as number;
       const calls = this.body.isCalledBetween(at, end);
       if (calls) this.#callsSoFar += 1;
+      this.marked.openLoop(at, this.#depth - 1, calls || this.#isAlone);
       const isInnermost = !calls && !this.body.isLoopBetween(at, end) && !this.body.hasTryTable && !this.#isAlone;
       const isSet = (local: number): boolean => this.body.isSetBetween(local, at, end);
       this.#loop = isInnermost ? this.loops.add(at, end, isSet) : undefined;
@@ -477,6 +482,7 @@ export class Pointers {
     this.#partOpen[blocks[word + BLOCK_PART] as number] = 0;
     if (blocks[word + BLOCK_LOOP] !== -1) {
       this.#openLoops.pop();
+      this.marked.closeLoop();
       this.#loop = undefined;
     }
     this.#stretch += 1;
@@ -610,10 +616,8 @@ export class Pointers {
   #leave(opcode: number, label: number, at: number): void {
     if (opcode === OP_BR && label < this.#depth) this.#branch(this.#depth - 1 - label);
     if (opcode === OP_BR) this.#noteBranch(this.#depth - 1 - label, at);
-    else if (this.#loop !== undefined && opcode !== OP_UNREACHABLE) {
-      this.#loop.hasWayOut = true;
-      if (opcode === OP_BR_TABLE) this.#loop.candidates.clear();
-    }
+    else if (opcode !== OP_UNREACHABLE) this.marked.branch(-1);
+    if (opcode === OP_BR_TABLE) this.#loop?.candidates.clear();
     if (opcode !== OP_BR_TABLE) return;
     this.#take(1, at);
     // To which of them is not looked at.
@@ -623,23 +627,18 @@ export class Pointers {
   /** A `br_if` to a block, whose condition has been taken. */
   #branchIf(block: number, at: number): void {
     const condition = this.#operand({ value: -1, constant: 0 }, this.#top);
-    if (this.#loop !== undefined) {
-      this.#ranges.open();
-      this.#ranges.learn(condition, true);
-      this.#noteBranch(block, at);
-      this.#ranges.close();
-    }
+    this.#ranges.open();
+    this.#ranges.learn(condition, true);
+    this.#noteBranch(block, at);
+    this.#ranges.close();
     this.#ranges.learn(condition, false);
   }
 
   /** The path goes to a block, in the loop that is looked at. */
   #noteBranch(block: number, at: number): void {
     const fact = this.#loop;
-    if (fact === undefined || block > this.#loopDepth) return;
-    if (block < this.#loopDepth) {
-      fact.hasWayOut = true;
-      return;
-    }
+    this.marked.branch(block);
+    if (fact === undefined || block !== this.#loopDepth) return;
     noteBranch(fact, this.#ranges, (local) => {
       const value = this.#valueOf(local, at);
       return { value, root: this.#ranges.rootOf(value), step: this.#ranges.stepOf(value) };
@@ -727,7 +726,7 @@ export class Pointers {
       const group = this.sites.newGroup(offset, access, this.#stretch);
       this.#addSite(isHome ? FROM_CONSTANT : FROM_ACCESS, local, VALUE_OF_CONSTANTS, group, left, at, false);
       if (access.write || !isHome) this.#kin.note(VALUE_OF_CONSTANTS, group, at);
-      if (access.write && this.#loop !== undefined) this.#loop.hasOtherMarks = true;
+      if (access.write) this.marked.otherMark();
       return;
     }
     const isNear = offset + access.sizeBytes <= RED_ZONE && offset < this.#memoryLimit;
@@ -749,18 +748,18 @@ export class Pointers {
     if (isLost || offset >= this.#memoryLimit) from = FROM_ACCESS;
     this.#addSite(from, local, value, group, left, at, isLate);
     if (!needsNothing) this.#kin.note(value, group, isLate || from === FROM_ACCESS ? at : left);
-    if (isHome) this.sites.setHome(this.sites.count - 1, this.#loop?.at ?? -1);
+    if (isHome) this.sites.setHome(this.sites.count - 1, this.#openLoops.at(-1) ?? -1);
     if (!isHome && isNear && this.#loop !== undefined) {
       this.#loop.streams.noteAccess(this.#words, this.#ranges, left, at, offset + access.sizeBytes, access.write);
     }
-    if (access.write && this.#loop !== undefined) this.#noteWrite(this.#loop, isHome, pointer, access, offset);
+    if (access.write) this.#noteWrite(isHome, pointer, access, offset);
   }
 
-  #noteWrite(loop: LoopFact, isHome: boolean, pointer: Operand, access: Access, offset: number): void {
+  #noteWrite(isHome: boolean, pointer: Operand, access: Access, offset: number): void {
     const high = this.#ranges.high(pointer) + offset + access.sizeBytes;
-    if (isHome && high <= this.#memoryLimit) noteWrite(loop, this.#ranges.low(pointer) + offset, high);
-    else if (isHome) loop.hasOtherMarks = true;
-    if (this.#kin.of(pointer.value) === this.kinOfConstants) loop.hasOtherMarks = true;
+    if (isHome && high <= this.#memoryLimit) this.marked.write(this.#ranges.low(pointer) + offset, high);
+    else if (isHome) this.marked.otherMark();
+    if (this.#kin.of(pointer.value) === this.kinOfConstants) this.marked.otherMark();
   }
 
   #addSite(

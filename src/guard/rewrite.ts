@@ -717,7 +717,7 @@ export class FunctionRewriter {
 
   /** Before a loop: marks what it writes to the home, where that is known. */
   #markBefore(loop: number): void {
-    const marked = this.#pointers.loops.markedOf(loop);
+    const marked = this.#pointers.marked.markedBefore(loop);
     if (marked === undefined) return;
     this.#translated.replace(this.#pointers.kinOfConstants, NO_VALUE);
     emitMarkedRange(this.#emitter, marked.low, marked.high);
@@ -725,8 +725,8 @@ export class FunctionRewriter {
 
   /** Whether what is written there has been marked before the loop. */
   #isMarkedBefore(site: number): boolean {
-    const { sites, loops } = this.#pointers;
-    return sites.isHome(site) && sites.loop(site) >= 0 && loops.markedOf(sites.loop(site)) !== undefined;
+    const { sites, marked } = this.#pointers;
+    return sites.isHome(site) && marked.isMarkedIn(sites.loop(site));
   }
 
   /** Leaves the address of the pointer in a local of the module, translated here or before. */
