@@ -130,35 +130,55 @@ export function emitFind(e: Emitter, write: boolean): void {
   e.op(OP_END);
 }
 
-/** Marks chunks a >>> shift to (a + n - 1) >>> shift, if n > 0. Inside the map since a + n <= memoryLimit. */
+/**
+ * Marks chunks a >>> shift to (a + n - 1) >>> shift, if n > 0: the first, the last, and all of them where there are more. Most are of one
+ * or two, and to fill takes V8 a call. Inside the map since a + n <= memoryLimit.
+ */
 function emitMarkRange(e: Emitter, a: number, n: number): void {
   const { chunkShift, mapOffset } = e.layout;
-  const chunk = (): void => {
+  const first = (): void => {
     e.get(a);
+    e.i32(chunkShift);
+    e.op(OP_I32_SHR_U);
+  };
+  const last = (): void => {
+    e.get(a);
+    e.get(n);
+    e.op(OP_I32_ADD);
+    e.i32(1);
+    e.op(OP_I32_SUB);
     e.i32(chunkShift);
     e.op(OP_I32_SHR_U);
   };
   e.get(n);
   e.if(BLOCK_EMPTY, HINT_LIKELY);
+  for (const chunk of [first, last]) {
+    e.get(e.base);
+    chunk();
+    e.op(OP_I32_ADD);
+    e.i32(1);
+    e.memory(OP_I32_STORE8, 0, mapOffset);
+  }
+  last();
+  first();
+  e.op(OP_I32_SUB);
+  e.i32(1);
+  e.op(OP_I32_GT_U);
+  e.if(BLOCK_EMPTY, HINT_UNLIKELY);
   e.get(e.base);
   e.i32(mapOffset);
   e.op(OP_I32_ADD);
-  chunk();
+  first();
   e.op(OP_I32_ADD);
   e.i32(1);
-  e.get(a);
-  e.get(n);
-  e.op(OP_I32_ADD);
-  e.i32(1);
-  e.op(OP_I32_SUB);
-  e.i32(chunkShift);
-  e.op(OP_I32_SHR_U);
-  chunk();
+  last();
+  first();
   e.op(OP_I32_SUB);
   e.i32(1);
   e.op(OP_I32_ADD);
   e.out.opcode(OP_MEMORY_FILL);
   e.out.byte(0);
+  e.op(OP_END);
   e.op(OP_END);
 }
 

@@ -348,14 +348,20 @@ const MASKED_CHECK_FUNCTIONS = checkFunctions(true);
 /** Marks the chunks of [a, a + n), n in local 1, if it is not 0. */
 function markChunks({ chunkShift, mapOffset }: HomeLayout): string {
   const chunk = (address: string): string => `${address}; i32.const ${chunkShift}; i32.shr_u`;
+  const first = chunk('local.get 0');
+  const last = chunk('local.get 0; local.get 1; i32.add; i32.const 1; i32.sub');
   return `
     local.get 1
     if
-      local.get base; i32.const ${mapOffset}; i32.add; ${chunk('local.get 0')}; i32.add
-      i32.const 1
-      ${chunk('local.get 0; local.get 1; i32.add; i32.const 1; i32.sub')}; ${chunk('local.get 0')}; i32.sub
-      i32.const 1; i32.add
-      memory.fill 0
+      local.get base; ${first}; i32.add; i32.const 1; i32.store8 ${mapOffset}
+      local.get base; ${last}; i32.add; i32.const 1; i32.store8 ${mapOffset}
+      ${last}; ${first}; i32.sub; i32.const 1; i32.gt_u
+      if
+        local.get base; i32.const ${mapOffset}; i32.add; ${first}; i32.add
+        i32.const 1
+        ${last}; ${first}; i32.sub; i32.const 1; i32.add
+        memory.fill 0
+      end
     end`;
 }
 
