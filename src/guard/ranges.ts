@@ -58,7 +58,7 @@ const RIGHT_CONSTANT = 6;
 /** value = ROOT + STEP, a constant with a sign; its ROOT is itself if it is no sum. */
 const ROOT = 7;
 const STEP = 8;
-/** value = SCALED << SHIFT, or itself; and a local that holds what it is less than, or -1. */
+/** value = SCALED << SHIFT, or itself; and twice the number of a local that holds what it is less than, plus 1 if with signs; or -1. */
 const SCALED = 9;
 const SHIFT = 10;
 const BOUND = 11;
@@ -118,9 +118,9 @@ export class Ranges {
     return { value: this.#words[word + SCALED] as number, shift: this.#words[word + SHIFT] as number };
   }
 
-  /** A local that is known to hold more than the value is, without signs; or -1. */
+  /** A local that is known to hold more than the value is; or -1. With signs, only of a counter, so it is the same without. */
   boundOf(value: number): number {
-    return this.#words[value * WORDS + BOUND] as number;
+    return (this.#words[value * WORDS + BOUND] as number) >> 1;
   }
 
   low({ value, constant }: Operand): number {
@@ -133,7 +133,15 @@ export class Ranges {
 
   /** Whether it is known to be at least 0 when it has a sign. */
   isNotNegative(operand: Operand): boolean {
-    return this.high(operand) <= I32_MAX || (operand.value >= 0 && this.#isCounter[operand.value] === 1);
+    if (this.high(operand) <= I32_MAX) return true;
+    return operand.value >= 0 && (this.#isCounter[operand.value] === 1 || this.#isNext(operand.value));
+  }
+
+  /** Whether a value is a counter plus 1, and the counter less than something, with signs: so it is not the largest number there is. */
+  #isNext(value: number): boolean {
+    const root = this.rootOf(value);
+    const bound = this.#words[root * WORDS + BOUND] as number;
+    return this.stepOf(value) === 1 && this.#isCounter[root] === 1 && bound >= 0 && (bound & 1) === 1;
   }
 
   // What instructions make.
@@ -252,27 +260,27 @@ export class Ranges {
         return;
       case OP_I32_LT_S:
         // Of a counter. What it is less than is not negative then.
-        if (holds && this.isNotNegative(left)) this.#setBound(left, right);
+        if (holds && this.isNotNegative(left)) this.#setBound(left, right, 1);
         return;
       case OP_I32_GT_S:
-        if (holds && this.isNotNegative(right)) this.#setBound(right, left);
+        if (holds && this.isNotNegative(right)) this.#setBound(right, left, 1);
         return;
       case OP_I32_EQ:
         if (holds) this.#narrow(left, this.low(right), this.high(right));
     }
   }
 
-  /** small < large. */
-  #setBound(small: Operand, large: Operand): void {
+  /** small < large; `signs`: 1 if with signs. */
+  #setBound(small: Operand, large: Operand, signs: number): void {
     if (small.value < 0 || large.value < 0 || large.constant < 0) return;
     const word = small.value * WORDS;
     this.#save(small.value);
-    this.#words[word + BOUND] = large.constant;
+    this.#words[word + BOUND] = 2 * large.constant + signs;
   }
 
   /** small + distance <= large. */
   #order(small: Operand, large: Operand, distance: number): void {
-    if (distance === 1) this.#setBound(small, large);
+    if (distance === 1) this.#setBound(small, large, 0);
     this.#narrow(small, 0, this.high(large) - distance);
     this.#narrow(large, this.low(small) + distance, U32_MAX);
   }

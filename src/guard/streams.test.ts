@@ -7,9 +7,14 @@ import { describe, test } from 'node:test';
 import { FAULT_ACCESS, FAULT_NONE, PERMISSION_READ, PERMISSION_READ_WRITE } from '../../core/layout.ts';
 import { decodeModule } from './decode.ts';
 import { GUARDED_LIMITS } from './errors.ts';
+import { decodeExpression, InstructionList, WORD_A, WORDS } from './instructions.ts';
+import { OP_CALL, OP_I32_EQ, opcodeNamed } from './opcodes.ts';
+import { Reader } from './reader.ts';
 import { type TestInstance, TestSpace } from './testing.ts';
 import { guardText } from './testing-wat.ts';
+import { readValueType } from './value-types.ts';
 
+const OP_I32_MUL = opcodeNamed('i32.mul');
 const VMA = 0x8000_0000;
 const LENGTH = 5000;
 const space = new TestSpace();
@@ -70,10 +75,34 @@ function faults(instance: TestInstance, address: number, call: () => unknown): v
 }
 
 describe('a loop over a range', () => {
-  test('is copied once, and searched for before', () => {
+  test('is searched for before the loop, which is there twice', () => {
     const { bytes } = guardText(space, SOURCE).guarded;
-    const { names } = decodeModule(bytes, GUARDED_LIMITS);
-    assert.ok([...names.functions.values()].includes('jord:find-write'));
+    const module = decodeModule(bytes, GUARDED_LIMITS);
+    const named = (wanted: string): number =>
+      [...module.names.functions].find(([, name]) => name === wanted)?.[0] ?? assert.fail(`no function ${wanted}`);
+    const searches = [named('jord:find-read'), named('jord:find-write')];
+    for (const [name, wanted] of [
+      ['xor', 2],
+      ['sum', 1],
+      ['find', 1],
+      ['block', 1],
+    ] as const) {
+      const body = module.bodies[named(name) - module.importedFunctions] ?? assert.fail(`no body of ${name}`);
+      const reader = new Reader(bytes, body.start, body.end);
+      for (let groups = reader.u32(); groups > 0; groups -= 1) {
+        reader.u32();
+        readValueType(reader);
+      }
+      const list = new InstructionList();
+      decodeExpression(reader, list, { typeCount: module.types.length, where: () => name });
+      const places = Array.from({ length: list.count }, (_, at) => at * WORDS);
+      const calls = places.filter(
+        (at) => list.words[at] === OP_CALL && searches.includes(list.words[at + WORD_A] ?? -1),
+      );
+      const indices = places.filter((at) => list.words[at] === OP_I32_MUL || list.words[at] === OP_I32_EQ);
+      assert.equal(calls.length, wanted, name);
+      if (name === 'block' || name === 'find') assert.equal(indices.length, 2, name);
+    }
   });
 
   test('reads and writes in the home and in a VMA, from one to the other', () => {
