@@ -12,12 +12,12 @@
  *   1. behind each `loop` instruction, which is where each branch to that loop goes, whatever the branch is: br, br_if,
  *      br_table, a catch clause of try_table; but not where a local counts the turns of the loop, which are few;
  *   2. at the entry of each function that calls a function of the module or of the host, directly, through a table or by a
- *      tail call (`jord:init` is one of them where it calls the start function);
+ *      tail call (`jord:init` is one of them where it calls the start function), or has a loop that counts its turns, which functions have that do not call;
  *   3. at the entry of the added functions with bulk memory instructions (jord:memory.copy, .fill, .init).
  *
  * Why that is enough for every stretch of execution without a check to be finite. By 1 no branch in it goes back, but those of loops that
  * end by themselves: within a frame it runs forward, each instruction once at most, or as often as such a loop turns
- * (verify-counters.ts: 2^17 instructions of one loop at most). By 2 a function that is entered in it does not call. So the stretch
+ * (verify-counters.ts: 2^17 instructions of all loops of a body together at most, and of one body in the stretch, by 2). By 2 a function that is entered in it does not call. So the stretch
  * is a piece of one body, with bodies that do not call put in where it calls them, and then, when it returns, a piece of
  * the frame below, which was there before; the stack is bounded. It has one bulk instruction at most, by 3, of 512 MiB at
  * most; and one host function that takes time, since those trap when the deadline has passed (`checkDeadline` in

@@ -39,9 +39,15 @@ import {
 const BLOCKS_AROUND = 3;
 const BLOCK_EMPTY = 0x40;
 
-/** Instructions that such a loop must not have. */
+/** Instructions that a loop must not have around which the guard puts blocks: labels of theirs count blocks in other ways. */
 const excludes = new Uint8Array(OPCODE_COUNT);
 for (const opcode of [OP_LOOP, OP_TRY, OP_TRY_TABLE, OP_DELEGATE, OP_RETHROW]) excludes[opcode] = 1;
+
+/** Whether the guard may put blocks around the loop that begins at an instruction. */
+export function mayHaveBlocksAround({ words }: InstructionList, at: number, end: number): boolean {
+  for (let i = at + 1; i < end; i += 1) if (excludes[words[i * WORDS] as number] === 1) return false;
+  return true;
+}
 
 const NONE = -1;
 
@@ -59,10 +65,10 @@ export class LateLoops {
   }
 
   /** A loop begins at an instruction, inside of `depth` blocks: whether it becomes one of these. */
-  open({ words }: InstructionList, at: number, end: number, calls: boolean, depth: number): boolean {
-    const type = words[at * WORDS + WORD_A] as number; // it is inside the list
+  open(list: InstructionList, at: number, end: number, calls: boolean, depth: number): boolean {
+    const type = list.words[at * WORDS + WORD_A] as number; // it is inside the list
     if (calls || (type !== BLOCK_TYPE_EMPTY && type !== BLOCK_TYPE_VALUE)) return false;
-    for (let i = at + 1; i < end; i += 1) if (excludes[words[i * WORDS] as number] === 1) return false;
+    if (!mayHaveBlocksAround(list, at, end)) return false;
     this.#begin(depth, true);
     return true;
   }

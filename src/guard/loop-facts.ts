@@ -8,7 +8,7 @@
 import type { Operand, Ranges } from './ranges.ts';
 import { Streams } from './streams.ts';
 
-/** Turns of a loop by instructions of the module in it: the verifier lets a loop do 16 times as much. */
+/** Turns by instructions of the module, of all counted loops of a body: the verifier lets them do 16 times as much. */
 const WORK_MAX = 8192;
 
 /** Most locals of a loop that are looked at. */
@@ -31,9 +31,17 @@ export interface LoopFact {
 
 export class LoopFacts {
   readonly #facts = new Map<number, LoopFact>();
+  /** The counters, by the beginnings of their loops; once somebody has asked. */
+  #counters: Map<number, number> | undefined;
 
   begin(): void {
     this.#facts.clear();
+    this.#counters = undefined;
+  }
+
+  /** The function calls: then none of its loops counts its turns. */
+  forgetCounters(): void {
+    this.#counters = new Map();
   }
 
   /** A loop without loops and calls in it. */
@@ -63,21 +71,54 @@ export class LoopFacts {
     return most;
   }
 
+  /** Whether any loop counts its turns. Then the function looks at the deadline when it is entered. */
+  get hasCounters(): boolean {
+    return this.#chosen().size > 0;
+  }
+
   /** The local that counts the turns of the loop that begins at an instruction, or -1: it needs a deadline check. */
   counterOf(loop: number): number {
-    const fact = this.#facts.get(loop);
-    if (fact === undefined || !fact.hasBranches) return -1;
-    for (const [local, turns] of fact.turns) {
-      if (fact.candidates.has(local) && turns * (fact.end - loop) <= WORK_MAX) return local;
+    return this.#chosen().get(loop) ?? -1;
+  }
+
+  /** As many of them as what a body may do without a check allows. */
+  #chosen(): Map<number, number> {
+    if (this.#counters !== undefined) return this.#counters;
+    const counters = new Map<number, number>();
+    let left = WORK_MAX;
+    for (const fact of this.#facts.values()) {
+      const [local, work] = leastWork(fact);
+      if (work > left) continue;
+      counters.set(fact.at, local);
+      left -= work;
     }
-    return -1;
+    this.#counters = counters;
+    return counters;
   }
 }
 
-/** A local was read that has had a value since the header of the loop. */
+/** The counter of a loop that bounds its turns best, and turns by instructions. */
+function leastWork({ at, end, candidates, turns, hasBranches }: LoopFact): [local: number, work: number] {
+  let least: [number, number] = [-1, Number.POSITIVE_INFINITY];
+  if (!hasBranches) return least;
+  for (const [local, count] of turns) {
+    if (candidates.has(local) && count * (end - at) < least[1]) least = [local, count * (end - at)];
+  }
+  return least;
+}
+
+/** A local was read that has had a value since the header of the loop. Too late, where a branch has gone back without being looked at. */
 export function noteHeader(fact: LoopFact | undefined, local: number, value: number): void {
-  if (fact === undefined || fact.candidates.has(local) || fact.candidates.size === CANDIDATES_MAX) return;
+  if (fact === undefined || fact.hasBranches) return;
+  if (fact.candidates.has(local) || fact.candidates.size === CANDIDATES_MAX) return;
   fact.candidates.set(local, value);
+}
+
+/** A branch that may go to a loop, of which nothing is known. */
+export function noteOtherBranch(fact: LoopFact | undefined): void {
+  if (fact === undefined) return;
+  fact.hasBranches = true;
+  fact.candidates.clear();
 }
 
 /** A branch to a loop: `now` says of a local what its value is there, as the value at the header plus a constant. */

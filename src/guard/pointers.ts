@@ -13,7 +13,7 @@ import { BodyIndex } from './body-index.ts';
 import { Counters } from './counters.ts';
 import { BLOCK_TYPE_EMPTY, BLOCK_TYPE_VALUE, type InstructionList, WORD_A, WORDS } from './instructions.ts';
 import { Kin } from './kin.ts';
-import { type LoopFact, LoopFacts, noteBranch, noteHeader } from './loop-facts.ts';
+import { type LoopFact, LoopFacts, noteBranch, noteHeader, noteOtherBranch } from './loop-facts.ts';
 import { MarkedRanges } from './marked-ranges.ts';
 import type { Module } from './module.ts';
 import {
@@ -617,7 +617,7 @@ export class Pointers {
     if (opcode === OP_BR && label < this.#depth) this.#branch(this.#depth - 1 - label);
     if (opcode === OP_BR) this.#noteBranch(this.#depth - 1 - label, at);
     else if (opcode !== OP_UNREACHABLE) this.marked.branch(-1);
-    if (opcode === OP_BR_TABLE) this.#loop?.candidates.clear();
+    if (opcode === OP_BR_TABLE) noteOtherBranch(this.#loop);
     if (opcode !== OP_BR_TABLE) return;
     this.#take(1, at);
     // To which of them is not looked at.

@@ -41,7 +41,7 @@ import {
   WORD_OFFSET,
   WORDS,
 } from './instructions.ts';
-import { LateLoops } from './late-loops.ts';
+import { LateLoops, mayHaveBlocksAround } from './late-loops.ts';
 import { type Body, type BranchHints, describeFunction, type Module } from './module.ts';
 import {
   type Access,
@@ -277,13 +277,14 @@ export class FunctionRewriter {
     this.#isAlone = this.#alone === 'all' || this.#alone.has(index);
     this.#pointers.find(this.#list, parameters.length, localCount, results.length, this.#isAlone);
     const { needs, hasCall } = this.#analyse();
+    if (hasCall) this.#pointers.loops.forgetCounters();
     const held = this.#holdPointers(localCount);
     const holdsLimit = this.#pointers.sites.count > LIMIT_SITES_MIN;
     const windows = this.#plan.layout.addressMask === 0 ? this.#pointers.loops.windowsMax : 0;
     this.#begin(parameters.length, locals, needs, held + windows + (holdsLimit ? 1 : 0));
     this.#windowFirst = this.#heldFirst + held;
     if (holdsLimit) this.#emitter.holdLimit(this.#windowFirst + windows);
-    if (hasCall) emitEntryCheck(this.#emitter);
+    if (hasCall || this.#pointers.loops.hasCounters) emitEntryCheck(this.#emitter);
     this.#emit(body.start);
     this.#finish(index);
   }
@@ -562,7 +563,8 @@ export class FunctionRewriter {
     const type = this.#list.words[loop * WORDS + WORD_A] as number; // it is inside the list
     const hasParameters = type !== BLOCK_TYPE_EMPTY && type !== BLOCK_TYPE_VALUE;
     if (hasParameters || this.#copied === loop || this.#plan.layout.addressMask !== 0) return undefined;
-    return this.#pointers.loops.streamsOf(loop);
+    const streams = this.#pointers.loops.streamsOf(loop);
+    return streams !== undefined && mayHaveBlocksAround(this.#list, loop, streams.end) ? streams : undefined;
   }
 
   #emitCopies(streams: Streams, loop: number, end: number, bodyStart: number): void {

@@ -52,7 +52,8 @@ interface Sum {
 /** The streams of one loop. */
 export class Streams {
   readonly #at: number;
-  readonly #end: number;
+  /** Where the loop ends. */
+  readonly end: number;
   readonly #isSet: (local: number) => boolean;
   readonly #sums = new Map<number, Sum>();
   readonly windows: Window[] = [];
@@ -65,13 +66,13 @@ export class Streams {
   /** `isSet` says of a local whether the loop sets it. */
   constructor(at: number, end: number, isSet: (local: number) => boolean) {
     this.#at = at;
-    this.#end = end;
+    this.end = end;
     this.#isSet = isSet;
   }
 
   /** Whether the loop is to be copied. */
   get isOfUse(): boolean {
-    return this.accesses.size > 0 && this.#end - this.#at <= COPIED_MAX;
+    return this.accesses.size > 0 && this.end - this.#at <= COPIED_MAX;
   }
 
   /** Locals that bound the sizes of windows. */

@@ -81,13 +81,16 @@ describe('a closer look behind the loop', () => {
   });
 });
 
-/** Raises the counter in local 3 by `step`, and goes back while it is below `end`. */
-const counted = (end: number, step: number, body = '', test = 'i32.lt_u'): string => `
+/** Looks at the deadline, then raises the counter in local 3 by `step`, and goes back while it is below `end`. */
+const counted = (end: number, step: number, body = '', test = 'i32.lt_u'): string => `${ENTRY_CHECK}
   loop; local.get 3; drop; ${body}
     local.get 3; i32.const ${step}; i32.add; local.tee 3; i32.const ${end}; ${test}; br_if 0
   end; i32.const 0`;
 /** The same with the test before: `i32.const end` and the counter are compared, then `body`, and the branch back from inside. */
-const testedFirst = (end: number, step: string, body = '', compare = 'i32.lt_u'): string => `
+const testedFirst = (end: number, step: string, body = '', compare = 'i32.lt_u'): string =>
+  `${ENTRY_CHECK}; ${uncheckedFirst(end, step, body, compare)}`;
+/** The same without a look at the deadline. */
+const uncheckedFirst = (end: number, step: string, body = '', compare = 'i32.lt_u'): string => `
   loop; local.get 3; drop; local.get 3; i32.const ${end}; ${compare}
     if; ${body}; ${step}; br 1; end
   end; i32.const 0`;
@@ -132,13 +135,13 @@ describe('a loop that counts its turns', () => {
     // What is counted is what it was at the header, and not later.
     refused(testedFirst(100, RAISE, 'local.get 0; local.set 3'), /too many turns/);
     refused(
-      `loop; local.get 3; drop; local.get 0; local.set 3; local.get 3; i32.const 100; i32.lt_u
+      `${ENTRY_CHECK}; loop; local.get 3; drop; local.get 0; local.set 3; local.get 3; i32.const 100; i32.lt_u
        if; ${RAISE}; br 1; end; end; i32.const 0`,
       /too many turns/,
     );
     // Known on one way only.
     refused(
-      `loop; local.get 3; drop; local.get 3; i32.const 100; i32.lt_u; if; nop; end; ${RAISE}; local.get 0; br_if 0; end
+      `${ENTRY_CHECK}; loop; local.get 3; drop; local.get 3; i32.const 100; i32.lt_u; if; nop; end; ${RAISE}; local.get 0; br_if 0; end
        i32.const 0`,
       /too many turns/,
     );
@@ -160,7 +163,7 @@ describe('a loop that counts its turns', () => {
   test('without loops and calls in it', () => {
     const inner = `i32.const 0; local.set 4; loop; local.get 4; drop; local.get 4; i32.const 1; i32.add; local.tee 4; i32.const 9
       i32.lt_u; br_if 0; end`;
-    verifyBody(`${inner}; i32.const 0`, ['i32', 'i32', 'i32', 'i32']);
+    verifyBody(`${ENTRY_CHECK}; ${inner}; i32.const 0`, ['i32', 'i32', 'i32', 'i32']);
     const refusedWith = (text: string, reason: RegExp): void =>
       refused(
         text
@@ -170,21 +173,57 @@ describe('a loop that counts its turns', () => {
         reason,
       );
     refusedWith(testedFirst(100, RAISE, inner), /without a deadline check/);
-    refused(`${ENTRY_CHECK}; ${testedFirst(100, RAISE, CALL)}`, /without a deadline check/);
+    refused(testedFirst(100, RAISE, CALL), /without a deadline check/);
     verifyBody(testedFirst(100, RAISE, checkVma(0, 4, false)));
     // A check that was passed before it is good for the loop around, one before that is not.
-    verifyBody(`loop; ${ENTRY_CHECK}; ${testedFirst(100, RAISE)}; drop; local.get 1; br_if 0; end; i32.const 0`);
+    verifyBody(`loop; ${ENTRY_CHECK}; ${uncheckedFirst(100, RAISE)}; drop; local.get 1; br_if 0; end; i32.const 0`);
     refused(
-      `${ENTRY_CHECK}; loop; ${testedFirst(100, RAISE)}; drop; local.get 1; br_if 0; end; i32.const 0`,
+      `${ENTRY_CHECK}; loop; ${uncheckedFirst(100, RAISE)}; drop; local.get 1; br_if 0; end; i32.const 0`,
       /without a deadline/,
     );
-    verifyBody(`loop; ${ENTRY_CHECK}; ${testedFirst(100, RAISE, 'local.get 1; br_if 2')}; drop; end; i32.const 0`);
-    refused(`loop; ${testedFirst(100, RAISE, 'local.get 1; br_if 2')}; drop; end; i32.const 0`, /without a deadline/);
+    verifyBody(`loop; ${ENTRY_CHECK}; ${uncheckedFirst(100, RAISE, 'local.get 1; br_if 2')}; drop; end; i32.const 0`);
+    refused(
+      `loop; ${uncheckedFirst(100, RAISE, 'local.get 1; br_if 2')}; drop; end; i32.const 0`,
+      /without a deadline/,
+    );
+  });
+
+  test('in a function that looks at the deadline when it is entered, and does not call', () => {
+    refused(uncheckedFirst(100, RAISE), /without a deadline check/);
+    refused(`local.get 0; if; ${ENTRY_CHECK}; end; ${uncheckedFirst(100, RAISE)}`, /without a deadline check/);
+    refused(`${ENTRY_CHECK}; ${CALL}; ${uncheckedFirst(100, RAISE)}`, /without a deadline check/);
+    refused(`${ENTRY_CHECK}; local.get 0; if; ${CALL}; end; ${uncheckedFirst(100, RAISE)}`, /without a deadline check/);
+    refused(`${testedFirst(100, RAISE)}; drop; ${CALL}; i32.const 0`, /a call in a function with a loop that counts/);
+    refused(
+      `${testedFirst(100, RAISE)}; drop; local.get 0; local.get 1; local.get 2; return_call ${FUNCTIONS.other}`,
+      /a call in a function with a loop that counts/,
+    );
+    // With a check of its own a loop need not count, whatever is called beside it.
+    verifyBody(`${ENTRY_CHECK}; ${CALL}; loop; ${ENTRY_CHECK}; local.get 0; br_if 0; end; i32.const 0`);
+  });
+
+  test('as many of them as do no more together than one may', () => {
+    const twice = (turns: number): string =>
+      `${testedFirst(turns, RAISE)}; drop; i32.const 0; local.set 3; ${uncheckedFirst(turns, RAISE)}`;
+    verifyBody(twice(5000));
+    verifyBody(testedFirst(10_000, RAISE));
+    refused(twice(10_000), /too many turns/);
+    const many = (count: number): string =>
+      `${ENTRY_CHECK}; ${`${uncheckedFirst(500, RAISE)}; drop; i32.const 0; local.set 3;`.repeat(count)} i32.const 0`;
+    verifyBody(many(10));
+    refused(many(100), /too many turns/);
+  });
+
+  test('without marks of ranges in them', () => {
+    const range = `i32.const 0; i32.const 64; local.get 2; call ${FUNCTIONS.writeRange}; drop`;
+    verifyBody(`${ENTRY_CHECK}; ${range}; ${uncheckedFirst(100, RAISE)}`);
+    refused(testedFirst(100, RAISE, range), /a mark of a range in a loop/);
+    verifyBody(`loop; ${ENTRY_CHECK}; ${range}; local.get 1; br_if 0; end; i32.const 0`);
   });
 
   test('and no exception goes to it', () => {
     refused(
-      `loop; local.get 3; drop; try_table - :0; i32.const 0; local.set 3; i32.const 1; throw 0; end; end; i32.const 0`,
+      `${ENTRY_CHECK}; loop; local.get 3; drop; try_table - :0; i32.const 0; local.set 3; i32.const 1; throw 0; end; end; i32.const 0`,
       /an exception that goes to a loop/,
     );
   });

@@ -38,6 +38,7 @@ export class Calls {
     const size = stack[top - 2] ?? VALUE_ANY;
     this.#passParameters(state.context.functions[a] ?? -1);
     const isConstant = values.kinds[from] === KIND_CONSTANT && values.kinds[size] === KIND_CONSTANT;
+    if (state.flow.isCounting) throw state.refuse('a mark of a range in a loop without a deadline check');
     if (isConstant && state.proof.markRange(values.low(from), values.low(size))) return true;
     throw state.refuse('a mark of a range that may be outside of the home');
   }
@@ -51,6 +52,9 @@ export class Calls {
       this.#callAdded(a - this.#state.context.addedFirst, type);
     } else {
       this.#state.expectChecked(CHECKED_ENTRY, 'a call');
+      if (this.#state.flow.hasCounters)
+        throw this.#state.refuse('a call in a function with a loop that counts its turns');
+      this.#state.flow.hasCalls = true;
       this.#passParameters(type);
       this.#state.flow.newEpoch();
       this.#state.flow.pushAny(this.#state.context.typeResults[type] as number); // passParameters has seen to it that it is a type

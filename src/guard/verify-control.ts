@@ -99,11 +99,16 @@ export class Control {
     if (!this.#noteCounter(at, loop)) flow.checks &= ~CHECKED_LOOP;
   }
 
-  /** Whether a loop, at `at`, begins with `local.get; drop`: it has to count its turns in that local. */
+  /**
+   * Whether a loop, at `at`, begins with `local.get; drop`, in a function that has looked at the deadline when it was entered and does
+   * not call: it has to count its turns in that local.
+   */
   #noteCounter(at: number, loop: number): boolean {
     const state = this.#state;
     if (!state.isAt(at + WORDS, OP_LOCAL_GET) || !state.isAt(at + 2 * WORDS, OP_DROP)) return false;
     if (this.#loops.calls(loop) || this.#loops.hasLoops(loop)) return false;
+    if (state.flow.hasCalls || (state.flow.checks & CHECKED_ENTRY) === 0) return false;
+    state.flow.hasCounters = true;
     const local = state.words[at + WORDS + WORD_A] as number;
     const value = state.readLocal(local);
     if (state.values.isSecret(value)) return false;
@@ -119,7 +124,7 @@ export class Control {
     const { flow, values } = this.#state;
     const now = values.locals[flow.counterOf(target)] as number; // a local of the function
     const turns = turnsOf(values, flow.countedOf(target), now);
-    return turns > 0 && flow.addTurns(target, turns) * flow.sizeOf(target) <= WORK_MAX;
+    return turns > 0 && flow.addTurns(target, turns) <= WORK_MAX;
   }
 
   /** Clauses of try_table: exceptions go to blocks around it, from anywhere in it. */

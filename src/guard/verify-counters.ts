@@ -14,12 +14,14 @@
  * of K / d + 2 over all of them. ✓
  *
  * The loop has no loops in it and does not call, so a turn takes each of its instructions once at most. (What it calls are functions of
- * the guard, which end soon or look at the deadline themselves.) WORK_MAX bounds the turns by the instructions. So a stretch without a check
- * is finite as it was before (deadline.ts), with such a loop for some of its instructions.
+ * the guard, which end soon or look at the deadline themselves; marks of whole ranges are refused.) WORK_MAX bounds turns by instructions of
+ * all such loops of a body together, and the body looks at the deadline where it begins, and does not call. So however often it is called
+ * and however many such loops it has, what they add to a stretch without a check is WORK_MAX at most, once (deadline.ts): what runs behind it,
+ * up to the next check, are frames that have no such loops.
  */
 import { KIND_SUM, type Values } from './verify-values.ts';
 
-/** Turns by instructions that a loop may have without a check: 0.1 ms or so. */
+/** Turns by instructions that the loops of a body may have without a check: 0.1 ms or so. */
 export const WORK_MAX = 2 ** 17;
 
 const COUNTED_MAX = 2 ** 30;

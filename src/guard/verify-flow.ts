@@ -40,7 +40,7 @@ export const CHECKED_ENTRY = 1;
 export const CHECKED_LOOP = 2;
 
 // Words of a block.
-const WORDS = 21;
+const WORDS = 20;
 const KIND = 0;
 /** Height of the operand stack below the block's parameters. */
 const HEIGHT = 1;
@@ -66,11 +66,10 @@ const END_LIST = 14;
 const END_SECRET = 15;
 /** Whether a deadline check leads to its end. */
 const LATE = 16;
-/** Of a loop: the local that counts its turns, or -1; its value at the header; how many turns that allows so far; its instructions. */
+/** Of a loop: the local that counts its turns, or -1; its value at the header; its instructions. */
 const COUNTER = 17;
 const COUNTED = 18;
-const TURNS = 19;
-const SIZE = 20;
+const SIZE = 19;
 
 // Entries of those lists.
 const ENTRY_WORDS = 8;
@@ -86,9 +85,6 @@ const ENTRY_E = 7;
 const WHAT_LOCAL = 0x100;
 const DROPPED = 0x200;
 
-/** More turns of a loop are not told apart. */
-const TURNS_MAX = 2 ** 30;
-
 /** Paths that are not in one epoch. */
 const NO_EPOCH = -1;
 
@@ -102,6 +98,10 @@ export class Flow {
   isReachable = true;
   epoch = 0;
   checks = 0;
+  /** Whether the body calls, and whether it has loops that count their turns: so far. Turns by instructions of those. */
+  hasCalls = false;
+  hasCounters = false;
+  #work = 0;
   #lastEpoch = 0;
   #blocks = new Int32Array(WORDS * 64);
   #depth = 0;
@@ -127,6 +127,9 @@ export class Flow {
     this.epoch = 1;
     this.#lastEpoch = 1;
     this.checks = 0;
+    this.#work = 0;
+    this.hasCalls = false;
+    this.hasCounters = false;
     this.#depth = 0;
     this.#written.begin(localCount);
     this.#entryCount = 0;
@@ -233,7 +236,6 @@ export class Flow {
     this.#set(block, SIZE, size);
     this.#set(block, COUNTER, local);
     this.#set(block, COUNTED, value);
-    this.#set(block, TURNS, 0);
   }
 
   /** The local that counts the turns of a loop, or -1. */
@@ -241,20 +243,26 @@ export class Flow {
     return this.#get(block, COUNTER);
   }
 
+  /** Whether the innermost loop that is open has a counter: no other loop can be in such a one. */
+  get isCounting(): boolean {
+    for (let block = this.#depth - 1; block >= 0; block -= 1) {
+      this.#spend(1);
+      if (this.kindOf(block) === BLOCK_LOOP) return this.counterOf(block) >= 0;
+    }
+    return false;
+  }
+
   countedOf(block: number): number {
     return this.#get(block, COUNTED);
   }
 
-  /** How many instructions a loop with a counter has. */
-  sizeOf(block: number): number {
-    return this.#get(block, SIZE);
-  }
-
-  /** Another branch to a loop can be taken so many times. Returns how many turns that makes for all of them. */
+  /**
+   * Another branch to a loop can be taken so many times. Returns turns by instructions, of all loops with counters in the body that is
+   * looked at, by what is known up to here.
+   */
   addTurns(block: number, turns: number): number {
-    const all = Math.min(this.#get(block, TURNS) + turns, TURNS_MAX);
-    this.#set(block, TURNS, all);
-    return all;
+    this.#work += turns * this.#get(block, SIZE);
+    return this.#work;
   }
 
   /** A deadline check leads to the end of a block. */
