@@ -1,5 +1,5 @@
 /**
- * `npm run report [-- --quick] [-- --only <application>] [-- --out <folder>] [-- --from <data.json>]`: measures, and writes a
+ * `npm run report [-- --quick] [-- --rounds <n>] [-- --only <application>] [-- --out <folder>] [-- --from <data.json>]`: measures, and writes a
  * page (report.html), a summary for the README (summary.md, throughput.svg, latency.svg) and what was measured (data.json).
  * With `--from` nothing is measured.
  */
@@ -18,6 +18,8 @@ import { summary } from './summary.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
+const ROUNDS_MAX = 100;
+
 type Progress = (text: string) => void;
 
 function progressFrom(startMs: number): Progress {
@@ -27,7 +29,7 @@ function progressFrom(startMs: number): Progress {
   };
 }
 
-async function measure(isQuick: boolean, only: string, progress: Progress): Promise<ReportData> {
+async function measure(isQuick: boolean, rounds: number, only: string, progress: Progress): Promise<ReportData> {
   const all: readonly ApplicationName[] = only === 'sample' ? ['sample'] : APPLICATIONS;
   const wanted = all.filter((name) => name.includes(only));
   if (wanted.length === 0)
@@ -37,7 +39,7 @@ async function measure(isQuick: boolean, only: string, progress: Progress): Prom
   for (const [i, application] of wanted.entries()) {
     progress(`application ${i + 1} of ${wanted.length}: ${application}`);
     const common = { application, applicationUrl: applicationUrl(application), systems: SYSTEMS, progress };
-    runs.push(await runApplication({ ...common, effort: isQuick ? QUICK_EFFORT : FULL_EFFORT }));
+    runs.push(await runApplication({ ...common, effort: isQuick ? QUICK_EFFORT : { ...FULL_EFFORT, rounds } }));
     progress(`${application}: where the time goes`);
     breakdowns.push(await runBreakdown({ ...common, effort: isQuick ? QUICK_BREAKDOWN : FULL_BREAKDOWN }));
   }
@@ -61,15 +63,19 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       quick: { type: 'boolean', default: false },
+      rounds: { type: 'string', default: String(FULL_EFFORT.rounds) },
       only: { type: 'string', default: '' },
       out: { type: 'string', default: path.join(ROOT, 'build', 'report') },
       from: { type: 'string' },
     },
   });
   const { quick, only, out, from } = values;
+  const rounds = Number(values.rounds);
+  if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= ROUNDS_MAX))
+    throw new RangeError(`--rounds is a whole number from 1 to ${ROUNDS_MAX}, not ${values.rounds}.`);
   const data =
     from === undefined
-      ? await measure(quick, only, progressFrom(performance.now()))
+      ? await measure(quick, rounds, only, progressFrom(performance.now()))
       : (JSON.parse(await readFile(from, 'utf8')) as ReportData);
   console.log(`Written: ${await writeReport(data, path.resolve(out))}`);
   return 0;
