@@ -1,7 +1,7 @@
 /** What a report is made of: plain JSON, so that it can be kept and shown again. */
 import type { Environment } from '../harness/environment.ts';
 import { summarize } from '../harness/statistics.ts';
-import type { ApplicationRun, SystemResult } from '../slo/application-run.ts';
+import type { ApplicationRun, SloPercentile, SystemResult } from '../slo/application-run.ts';
 import type { ApplicationBreakdown } from '../slo/breakdown-run.ts';
 import type { SystemName } from '../systems/system.ts';
 
@@ -9,6 +9,8 @@ export interface ReportData {
   readonly environment: Environment;
   /** Short runs: not for numbers to quote. */
   readonly isQuick: boolean;
+  /** That which is within the SLO. */
+  readonly percentile: SloPercentile;
   readonly runs: readonly ApplicationRun[];
   readonly breakdowns: readonly ApplicationBreakdown[];
 }
@@ -52,6 +54,7 @@ export interface Point {
   readonly throughputPerSecond: number;
   readonly offeredPerSecond: number;
   readonly p50Us: number;
+  readonly p90Us: number;
   readonly p99Us: number;
   readonly p999Us: number;
 }
@@ -65,6 +68,7 @@ export function pointsOf({ curve }: SystemResult): Point[] {
         throughputPerSecond: median((one) => one.throughputPerSecond),
         offeredPerSecond: median((one) => one.offeredPerSecond),
         p50Us: median(({ latencies }) => latencies.p50Us),
+        p90Us: median(({ latencies }) => latencies.p90Us),
         p99Us: median(({ latencies }) => latencies.p99Us),
         p999Us: median(({ latencies }) => latencies.p999Us),
       };

@@ -55,6 +55,8 @@ function resultsTable({ runs }: ReportData): string {
         spread(unloadedUs, duration),
         duration(median(sloUs)),
         spread(throughput, short),
+        half.length === 0 ? '–' : duration(median(half.map(({ latencies }) => latencies.p50Us))),
+        half.length === 0 ? '–' : duration(median(half.map(({ latencies }) => latencies.p90Us))),
         half.length === 0 ? '–' : duration(median(half.map(({ latencies }) => latencies.p99Us))),
         half.length === 0 ? '–' : duration(median(half.map(({ latencies }) => latencies.p999Us))),
       ];
@@ -66,7 +68,9 @@ function resultsTable({ runs }: ReportData): string {
     'unloaded latency',
     'SLO',
     'requests/s within it',
-    'p99 at half of that',
+    'p50 at half of that',
+    'p90',
+    'p99',
     'p99.9',
   ];
   return table(header, rows);
@@ -137,17 +141,17 @@ threads without work sleep and are woken. The store is in shared memory; values 
 open. The store is one more process. This is what people run today.</dd>
 </dl>`;
 
-const METHOD = `
+const method = (percentile: number): string => `
 <p>Requests of each application's mix arrive at random times (a Poisson process), decided beforehand by a thread of its own, and
 are handed over when they are due, whatever became of those before. Latency counts from when a request was due, so a system
 that stalls is seen to stall by all that was due meanwhile. The unloaded latency is the average of requests one at a time,
 without the longest hundredth; the SLO is ${SLO_FACTOR} times that, of each system its own. The throughput within the SLO is the
-highest load at which 99 of 100 requests are within it, found by halving; probes of all systems take turns, and each probe is
+highest load at which ${percentile} of 100 requests are within it, found by halving; probes of all systems take turns, and each probe is
 repeated until results agree. Each system ran in processes of its own after its answers were compared with a model of the
 application in plain TypeScript. All ran the same functions from the same sources on the same machine.</p>`;
 
 export function reportPage(data: ReportData): string {
-  const { environment: where, runs, breakdowns, isQuick } = data;
+  const { environment: where, runs, breakdowns, isQuick, percentile } = data;
   const figures = (plots: readonly string[]): string =>
     `<div class="plots">${plots.map((plot) => `<figure>${plot}</figure>`).join('\n')}</div>`;
   const others = runs.map(({ othersCoresMax }) => othersCoresMax);
@@ -163,7 +167,7 @@ export function reportPage(data: ReportData): string {
 <main>
 <h1>Microservices in one address space</h1>
 <p class="lead">Four applications made of small services, each run on four systems, on the same machine with the same requests.
-How many requests a second does each system answer while 99 of 100 answers are quick?</p>
+How many requests a second does each system answer while ${percentile} of 100 answers are quick?</p>
 ${isQuick ? '<p class="warning">Made with <code>--quick</code>: short runs, to see that it works. The numbers are rough and not to be quoted.</p>' : ''}
 <h2>What came out</h2>
 ${outcome(data)}
@@ -173,9 +177,9 @@ ${figures(OTHERS.map((other) => ratioPlot(runs, other)))}
 <h2>What was compared</h2>
 ${COMPARED}
 <h2>Latency against load</h2>
-<p>Thick lines are the 99th percentile, thin ones the median. A circle is where a system's 99th percentile meets its SLO. Both
+<p>Thick lines are the ${percentile}th percentile, thin ones the median. A circle is where a system's ${percentile}th percentile meets its SLO. Both
 scales are logarithmic; what is far beyond the SLO is at the upper edge.</p>
-${figures(runs.map((run) => latencyPlot(run)))}
+${figures(runs.map((run) => latencyPlot(run, percentile)))}
 ${
   breakdowns.length === 0
     ? ''
@@ -185,7 +189,7 @@ counted and calibrated; dispatch and waiting is the rest: queues, waking threads
 ${figures(breakdowns.map((breakdown) => breakdownPlot(breakdown)))}`
 }
 <h2>How it was measured</h2>
-${METHOD}
+${method(percentile)}
 <p>Machine: ${where.cores} × ${escapeText(where.cpu)}; Node ${where.node}, V8 ${where.v8}; ${where.date}. Dispatcher and one executor
 of Jord have a core each; the threads and processes of the other two systems share the same cores. While something was measured,
 other programs kept ${Math.max(0, ...others).toFixed(2)} cores busy at most. Ranges in parentheses are over

@@ -1,8 +1,8 @@
 /** The plots of the report. */
-import type { ApplicationRun } from '../slo/application-run.ts';
+import type { ApplicationRun, SloPercentile } from '../slo/application-run.ts';
 import { type ApplicationBreakdown, SHARES, type Share } from '../slo/breakdown-run.ts';
 import type { SystemName } from '../systems/system.ts';
-import { COLOURS, DASHES, median, pointsOf, ratios, SYSTEM_TITLES, titleOf } from './data.ts';
+import { COLOURS, DASHES, median, type Point, pointsOf, ratios, SYSTEM_TITLES, titleOf } from './data.ts';
 import { duration, element, linearScale, logScale, picture, type Scale, short, text } from './svg.ts';
 
 const GRID = '#e6e6e6';
@@ -57,8 +57,9 @@ function line(points: readonly (readonly [x: number, y: number])[], system: Syst
 /** Latencies longer than this by the SLO of their system are drawn at the upper edge. */
 const SHOWN_BY_SLO = 20;
 
-/** 99th percentile, and the median thinner, against the load, with a mark where each system's SLO is met last. */
-export function latencyPlot(run: ApplicationRun, width = 560, height = 360): string {
+/** The percentile of the SLO, and the median thinner, against the load, with a mark where each system's SLO is met last. */
+export function latencyPlot(run: ApplicationRun, percentile: SloPercentile, width = 560, height = 360): string {
+  const percentileOf = ({ p90Us, p99Us }: Point): number => (percentile === 90 ? p90Us : p99Us);
   const area: Area = { left: 62, right: width - 16, top: 58, bottom: height - 46 };
   const systems = run.systems.filter(({ curve }) => curve.length > 0);
   if (systems.length === 0) return picture(width, height, titleOf(run.application), [text(20, 30, 'no measurements')]);
@@ -66,7 +67,7 @@ export function latencyPlot(run: ApplicationRun, width = 560, height = 360): str
   const most = Math.max(...all.map(({ sloUs }) => sloUs * SHOWN_BY_SLO));
   const latencies = all.flatMap(({ points, sloUs }) => [
     sloUs,
-    ...points.flatMap(({ p50Us, p99Us }) => [p50Us, Math.min(p99Us, most)]),
+    ...points.flatMap((point) => [point.p50Us, Math.min(percentileOf(point), most)]),
   ]);
   const x = logScale(
     all.flatMap(({ points }) => points.map((point) => point.offeredPerSecond)),
@@ -97,11 +98,7 @@ export function latencyPlot(run: ApplicationRun, width = 560, height = 360): str
           1.2,
         ),
       ),
-      line(
-        at(({ p99Us }) => p99Us),
-        system,
-        2.5,
-      ),
+      line(at(percentileOf), system, 2.5),
       ...(borne > 0 ? [mark] : []),
     ];
   });

@@ -10,7 +10,14 @@ import type { ReportData } from './data.ts';
 import { writeReport } from './main.ts';
 
 function measurement(offeredPerSecond: number, p99Us: number): Measurement {
-  const latencies = { meanUs: p99Us / 3, p50Us: p99Us / 4, p99Us, p999Us: p99Us * 2, maxUs: p99Us * 3 };
+  const latencies = {
+    meanUs: p99Us / 3,
+    p50Us: p99Us / 4,
+    p90Us: p99Us / 2,
+    p99Us,
+    p999Us: p99Us * 2,
+    maxUs: p99Us * 3,
+  };
   return {
     arrivals: 1000,
     lost: 0,
@@ -48,6 +55,7 @@ const RUN: ApplicationRun = {
 const DATA: ReportData = {
   environment: { node: '26', v8: '14', cpu: 'a <cpu>', cores: 2, date: '2026-01-01T00:00:00.000Z' },
   isQuick: true,
+  percentile: 99,
   runs: [RUN],
   breakdowns: [
     {
@@ -85,7 +93,7 @@ test('a report is one page without anything from elsewhere, a summary, two pictu
     const opened = page.match(/<svg/g)?.length ?? 0;
     assert.ok(opened >= 5 && opened === page.match(/<\/svg>/g)?.length, `${opened} pictures`);
     const summary = await readFile(path.join(folder, 'summary.md'), 'utf8');
-    assert.match(summary, /\| Online Boutique \| 840 \| 62 µs \| 0\.800 × \| – \| – \|/);
+    assert.match(summary, /\| Online Boutique \| 840 \| 15\.5 µs \| 31 µs \| 62 µs \| 0\.800 × \| – \| – \|/);
     assert.deepEqual(
       JSON.parse(await readFile(path.join(folder, 'data.json'), 'utf8')),
       JSON.parse(JSON.stringify(DATA)),

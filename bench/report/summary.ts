@@ -11,8 +11,10 @@ export function summary(data: ReportData, folder: string): string {
   const header = [
     'application',
     'Jord, requests/s',
-    'p99 at half of that',
-    ...OTHERS.map((other) => `by ${SYSTEM_TITLES[other].toLowerCase()}`),
+    'p50 at half of that',
+    'p90',
+    'p99',
+    ...OTHERS.map((other) => `against ${SYSTEM_TITLES[other].toLowerCase()}`),
   ];
   const rows = runs.map((run) => {
     const jord = run.systems.find(({ system }) => system === 'jord');
@@ -20,6 +22,8 @@ export function summary(data: ReportData, folder: string): string {
     return [
       titleOf(run.application),
       jord === undefined ? '–' : short(median(jord.throughput)),
+      half.length === 0 ? '–' : duration(median(half.map(({ latencies }) => latencies.p50Us))),
+      half.length === 0 ? '–' : duration(median(half.map(({ latencies }) => latencies.p90Us))),
       half.length === 0 ? '–' : duration(median(half.map(({ latencies }) => latencies.p99Us))),
       ...OTHERS.map((other) => {
         const samples = ratios(run, other);
@@ -37,7 +41,7 @@ export function summary(data: ReportData, folder: string): string {
     '',
     `![Latency against load](${folder}/latency.svg)`,
     '',
-    `Throughput while the 99th percentile is within ten times the unloaded latency, on ${where.cores} × ${where.cpu}, Node ${where.node}, ` +
+    `Throughput while the ${data.percentile}th percentile is within ten times the unloaded latency, on ${where.cores} × ${where.cpu}, Node ${where.node}, ` +
       `${where.date.slice(0, 10)}${data.isQuick ? ' (short runs: not to be quoted)' : ''}. \`npm run report\` measures it and makes a page with all of it.`,
   ].join('\n')}\n`;
 }

@@ -32,6 +32,7 @@ export interface Schedule {
 export interface Latencies {
   readonly meanUs: number;
   readonly p50Us: number;
+  readonly p90Us: number;
   readonly p99Us: number;
   readonly p999Us: number;
   readonly maxUs: number;

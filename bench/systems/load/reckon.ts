@@ -37,6 +37,7 @@ export function reckon({ warmUpMs, durationMs }: Load, { dueUs, endedUs }: Sched
     latencies: {
       meanUs: sumUs / (arrivals - lost),
       p50Us: histogram.percentileUs(50),
+      p90Us: histogram.percentileUs(90),
       p99Us: histogram.percentileUs(99),
       p999Us: histogram.percentileUs(99.9),
       maxUs,
